@@ -1,0 +1,1 @@
+"""What was recorded: MultiFace-format captures, read lazily and written exactly."""
