@@ -1,0 +1,1 @@
+"""From a float graph to true integers: smoothing, ranges, rounding, recipes."""

@@ -1,0 +1,60 @@
+"""GPTQ: rounding column by column, each error pushed onto the columns still to come.
+
+Frantar et al., arXiv 2210.17323. Pure maths on matrices; what the columns mean is `phases`.
+"""
+
+import torch
+from torch import Tensor
+
+from esca.errors import EscaError
+
+
+def gptq_round(
+    weight: Tensor,
+    hessian: Tensor,
+    scale: Tensor,
+    bits: int,
+    damp: float = 0.01,
+    block: int = 128,
+    descending: bool = True,
+) -> Tensor:
+    """Integers that nearly minimize ``tr((W - sQ) H (W - sQ)^T)``.
+
+    ``weight``: (out, K). ``hessian``: (K, K), positive semidefinite. ``scale``: (out,) symmetric
+    steps. ``damp``: share of the mean diagonal added to it. ``descending``: quantize the columns
+    of the largest diagonal first. Returns (out, K) integers in [-(2^(bits-1) - 1), 2^(bits-1) - 1].
+
+    Raises :class:`EscaError` where the Hessian holds no information at all (never a silent
+    identity).
+    """
+    limit = 2 ** (bits - 1) - 1
+    work = weight.double().clone()
+    h = hessian.double().clone()
+    diagonal = torch.diagonal(h)
+    if not bool(torch.isfinite(h).all()) or not float(diagonal.sum()) > 0:
+        raise EscaError("gptq: the Hessian is zero or not finite; calibration saw no activation")
+    dead = diagonal <= 0
+    diagonal[dead] = 1.0
+    work[:, dead] = 0.0
+    order = torch.argsort(diagonal, descending=True) if descending else torch.arange(len(diagonal))
+    work = work[:, order]
+    h = h[order][:, order]
+    torch.diagonal(h).add_(damp * diagonal.mean())
+    upper = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(h)), upper=True)
+
+    steps = scale.double()[:, None]
+    integers = torch.zeros_like(work)
+    for start in range(0, work.shape[1], block):
+        stop = min(start + block, work.shape[1])
+        errors = torch.zeros(work.shape[0], stop - start, dtype=torch.float64)
+        for column in range(start, stop):
+            value = work[:, column : column + 1]
+            rounded = torch.round(value / steps).clamp(-limit, limit)
+            integers[:, column : column + 1] = rounded
+            error = (value - rounded * steps) / upper[column, column]
+            work[:, column:stop] -= error @ upper[column : column + 1, column:stop]
+            errors[:, column - start : column - start + 1] = error
+        work[:, stop:] -= errors @ upper[start:stop, stop:]
+    result = torch.empty_like(integers)
+    result[:, order] = integers
+    return result.to(torch.int32)

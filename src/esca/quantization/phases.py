@@ -1,0 +1,142 @@
+"""What a weighted layer reduces over: the columns that multiply its weights.
+
+For a transposed convolution of kernel k and stride s, output texel y takes the taps with
+``tap = (y + padding) mod s`` (mod s), so the layer splits exactly into s x s independent output
+phases, each with about (k/s)^2 taps and a Hessian of its own. A convolution or a linear layer is
+the case of one phase.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from esca.graph.ops import Conv2d, ConvTranspose2d, Linear, Weighted
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One output phase of a layer.
+
+    ``rows``, ``columns``: residues (y mod stride, x mod stride) of its output texels.
+    ``taps``: kernel positions (ky, kx), in the order of the columns' blocks.
+    """
+
+    index: int
+    row: int
+    column: int
+    stride: int
+    taps: tuple[tuple[int, int], ...]
+
+
+def phases(op: Weighted) -> tuple[Phase, ...]:
+    """The output phases of a layer, ``index`` = row * stride + column."""
+    if isinstance(op, Linear):
+        return (Phase(0, 0, 0, 1, ((0, 0),)),)
+    height, width = op.weight.shape[2:]
+    if isinstance(op, Conv2d):
+        taps = tuple((y, x) for y in range(height) for x in range(width))
+        return (Phase(0, 0, 0, 1, taps),)
+    s, p = op.stride, op.padding
+    return tuple(
+        Phase(
+            row * s + column,
+            row,
+            column,
+            s,
+            tuple(
+                (y, x)
+                for y in range((row + p) % s, height, s)
+                for x in range((column + p) % s, width, s)
+            ),
+        )
+        for row in range(s)
+        for column in range(s)
+    )
+
+
+def weight_matrix(op: Weighted, weight: Tensor, phase: Phase) -> Tensor:
+    """(out, taps * in) matrix of a phase; column ``t * in + c`` is tap t of input channel c."""
+    if isinstance(op, Linear):
+        return weight
+    taps = [
+        weight[:, :, y, x].t() if isinstance(op, ConvTranspose2d) else weight[:, :, y, x]
+        for y, x in phase.taps
+    ]
+    channels = weight.shape[1 if isinstance(op, ConvTranspose2d) else 0]
+    return torch.cat(taps, dim=1) if taps else weight.new_zeros(channels, 0)
+
+
+def set_weight_matrix(op: Weighted, weight: Tensor, phase: Phase, matrix: Tensor) -> None:
+    """Write a phase's matrix back into ``weight``, in place."""
+    if isinstance(op, Linear):
+        weight.copy_(matrix)
+        return
+    inputs = weight.shape[0 if isinstance(op, ConvTranspose2d) else 1]
+    for index, (y, x) in enumerate(phase.taps):
+        block = matrix[:, index * inputs : (index + 1) * inputs]
+        weight[:, :, y, x] = block.t() if isinstance(op, ConvTranspose2d) else block
+
+
+def phase_columns(
+    op: Weighted, x: Tensor, phase: Phase, out_shape: tuple[int, ...], rows: int = 64
+) -> Iterator[tuple[Tensor, slice]]:
+    """Columns of a phase for a batch, in strips so that memory stays small.
+
+    ``x``: the layer's input, (B, in) or (B, in, H, W). Yields ``(columns, strip)``: columns is
+    (B, taps * in, N) with N output texels, the strip's rows of the phase's own output raster
+    (row-major); ``weight_matrix @ columns`` is that part of the output without bias. ``out_shape``
+    is (C, H, W) of the layer's output.
+    """
+    if isinstance(op, Linear):
+        yield x[:, :, None], slice(0, 1)
+        return
+    height = len(range(phase.row, out_shape[1], phase.stride))
+    width = len(range(phase.column, out_shape[2], phase.stride))
+    pad = max(op.weight.shape[2:])
+    padded = torch.nn.functional.pad(x, (pad, pad, pad, pad))
+    step = op.stride if isinstance(op, Conv2d) else 1
+    for start in range(0, height, rows):
+        stop = min(start + rows, height)
+        blocks = []
+        for ky, kx in phase.taps:
+            top = _first_input(op, phase.row, ky) + start * step + pad
+            left = _first_input(op, phase.column, kx) + pad
+            blocks.append(
+                padded[
+                    :,
+                    :,
+                    top : top + (stop - start - 1) * step + 1 : step,
+                    left : left + (width - 1) * step + 1 : step,
+                ].flatten(2)
+            )
+        yield torch.cat(blocks, dim=1), slice(start, stop)
+
+
+def _first_input(op: Conv2d | ConvTranspose2d, residue: int, tap: int) -> int:
+    """Input index that ``tap`` reads for the phase's first output (may be negative: padding)."""
+    if isinstance(op, Conv2d):
+        return tap - op.padding
+    return (residue + op.padding - tap) // op.stride
+
+
+def accumulate_hessian(
+    hessians: list[Tensor],
+    op: Weighted,
+    x: Tensor,
+    out_shape: tuple[int, ...],
+    texel_weight: Tensor | None = None,
+) -> None:
+    """Add ``2 sum_n w_n x_n x_n^T`` of a batch to each phase's Hessian, in place.
+
+    ``hessians``: one (K, K) float32 per phase. ``texel_weight``: (H, W) of the *output*: columns
+    are multiplied by the square root of the weight at their output texel, which is exact.
+    """
+    for phase, hessian in zip(phases(op), hessians, strict=True):
+        for columns, strip in phase_columns(op, x, phase, out_shape):
+            if texel_weight is not None and not isinstance(op, Linear):
+                weight = texel_weight[phase.row :: phase.stride, phase.column :: phase.stride]
+                columns = columns * weight[strip].reshape(-1).sqrt()
+            flat = columns.transpose(0, 1).flatten(1)
+            hessian.addmm_(flat, flat.t(), alpha=2.0)

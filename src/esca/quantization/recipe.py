@@ -1,0 +1,180 @@
+"""Recipes: what to do to a graph, as validated data (YAML)."""
+
+import re
+from dataclasses import field, replace
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from esca.errors import EscaError
+from esca.quantization.weights import Granularity, RangeMethod
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Smoothing:
+    """Input-channel-wise activation smoothing.
+
+    ``method``: ``icas`` scales every channel, ``ffas`` exempts the ``exempt_percent`` channels that
+    vary most inside the facial mask. ``alpha``: share of the range that moves to the weights.
+    """
+
+    method: Literal["none", "icas", "ffas"] = "none"
+    alpha: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    exempt_percent: Annotated[float, Field(ge=0.0, le=100.0)] = 75.0
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Rounding:
+    """How weights meet the grid.
+
+    ``hessian``: ``uv`` weighs each output texel by its visibility and importance. ``damp``: share
+    of the Hessian's mean diagonal. ``block``: columns between lazy updates.
+    """
+
+    method: Literal["nearest", "gptq"] = "nearest"
+    hessian: Literal["plain", "uv"] = "plain"
+    damp: Annotated[float, Field(gt=0.0, le=10.0)] = 0.01
+    block: Annotated[int, Field(ge=1)] = 128
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Bits:
+    """Bits of one layer."""
+
+    weights: Annotated[int, Field(ge=2, le=8)] = 4
+    activations: Annotated[int, Field(ge=2, le=8)] = 4
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Override:
+    """Bits for the layers whose name matches ``layer`` (``*`` stands for anything)."""
+
+    layer: str
+    weights: Annotated[int | None, Field(ge=2, le=8)] = None
+    activations: Annotated[int | None, Field(ge=2, le=8)] = None
+
+    def matches(self, name: str) -> bool:
+        """Whether a layer's name fits the pattern."""
+        pattern = ".*".join(re.escape(part) for part in self.layer.split("*"))
+        return re.fullmatch(pattern, name) is not None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Recipe:
+    """Everything that decides how a graph is quantized.
+
+    ``bits`` are those of convolutions; ``linear`` those of fully connected layers. ``texel_bias``
+    bits hold the per-texel biases, ``coordinate`` those of sampling grids and their biases,
+    ``texture`` and ``mesh`` those of the outputs (``mesh`` also serves any other vector).
+    ``range`` and ``weight_range`` choose clipping (``minmax`` or least error), ``granularity`` one
+    weight scale per output channel or per channel and output phase.
+    """
+
+    name: str
+    bits: Bits = Bits()
+    linear: Bits = Bits(8, 8)
+    smoothing: Smoothing = Smoothing()
+    rounding: Rounding = Rounding()
+    granularity: Granularity = "channel"
+    range: RangeMethod = "mse"
+    weight_range: RangeMethod = "mse"
+    texel_bias: Annotated[int, Field(ge=2, le=16)] = 8
+    coordinate: Annotated[int, Field(ge=8, le=16)] = 16
+    texture: Annotated[int, Field(ge=4, le=16)] = 8
+    mesh: Annotated[int, Field(ge=4, le=16)] = 16
+    overrides: tuple[Override, ...] = field(default=())
+
+    def bits_of(self, layer: str, linear: bool) -> Bits:
+        """Bits of a layer after overrides; the last match wins."""
+        bits = self.linear if linear else self.bits
+        for override in self.overrides:
+            if override.matches(layer):
+                bits = Bits(
+                    bits.weights if override.weights is None else override.weights,
+                    bits.activations if override.activations is None else override.activations,
+                )
+        return bits
+
+    def with_bits(self, label: str) -> "Recipe":
+        """The recipe at ``w4a4``-like bits of convolutions; linear layers stay at 8 or more."""
+        return replace(self, bits=parse_bits(label))
+
+    @property
+    def label(self) -> str:
+        """``w4a4``-like name of the bits."""
+        return f"w{self.bits.weights}a{self.bits.activations}"
+
+
+_RECIPE = TypeAdapter(Recipe)
+
+
+def parse_bits(label: str) -> Bits:
+    """``w4a8`` -> Bits(4, 8)."""
+    found = re.fullmatch(r"w(\d+)a(\d+)", label.lower())
+    if found is None:
+        raise EscaError(f"bits: {label!r}, expected a label such as w4a4 or w8a8")
+    weights, activations = int(found[1]), int(found[2])
+    if not (2 <= weights <= 8 and 2 <= activations <= 8):
+        raise EscaError(f"bits: {label!r}, expected 2 to 8 bits for weights and activations")
+    return Bits(weights, activations)
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Names of the recipes that ship with esca."""
+    folder = resources.files("esca.quantization") / "recipes"
+    order = ["rtn", "gptq", "icas", "uv", "icas-uv", "ffas-uv"]
+    names = [entry.name.removesuffix(".yaml") for entry in folder.iterdir()]
+    return tuple(sorted(names, key=lambda n: (order.index(n) if n in order else len(order), n)))
+
+
+def load_recipe(name_or_path: str | Path, bits: str | None = None) -> Recipe:
+    """A shipped recipe by name, or a YAML file; ``bits`` overrides its convolution bits."""
+    path = Path(name_or_path)
+    if str(name_or_path) in recipe_names():
+        shipped = resources.files("esca.quantization") / "recipes" / f"{name_or_path}.yaml"
+        recipe = parse_recipe(shipped.read_text(), f"{name_or_path}.yaml")
+    elif path.suffix in {".yaml", ".yml"}:
+        if not path.is_file():
+            raise EscaError(f"{path}: no such recipe file")
+        recipe = parse_recipe(path.read_text(), str(path))
+    else:
+        raise EscaError(
+            f"recipe: {str(name_or_path)!r} is none of {', '.join(recipe_names())} "
+            "and not a .yaml file"
+        )
+    return recipe if bits is None else recipe.with_bits(bits)
+
+
+def parse_recipe(text: str, source: str) -> Recipe:
+    """A recipe from YAML text; errors name ``source`` and the field."""
+    try:
+        data: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        where = str(error).splitlines()[0]
+        raise EscaError(f"{source}: not valid YAML ({where})") from error
+    if not isinstance(data, dict):
+        raise EscaError(f"{source}: expected a mapping of recipe fields")
+    return recipe_from_data(data, source)
+
+
+def recipe_from_data(data: dict[str, Any], source: str) -> Recipe:
+    """A recipe from plain data, validated."""
+    try:
+        return _RECIPE.validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "recipe"
+        got = "" if first["type"] == "missing" else f", got {first['input']!r}"
+        raise EscaError(f"{source}: {where}: {first['msg']}{got}") from error
+
+
+def recipe_data(recipe: Recipe) -> dict[str, Any]:
+    """Plain data of a recipe, for artifacts and reports."""
+    data: dict[str, Any] = _RECIPE.dump_python(recipe, mode="json")
+    return data

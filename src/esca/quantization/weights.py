@@ -1,0 +1,135 @@
+"""Integer weights and biases: symmetric scales, nearest rounding, GPTQ per output phase."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from esca.errors import EscaError
+from esca.graph.ops import Linear, Weighted, out_channel_axis
+from esca.quantization.gptq import gptq_round
+from esca.quantization.phases import Phase, phases, set_weight_matrix, weight_matrix
+
+Granularity = Literal["channel", "channel_phase"]
+RangeMethod = Literal["minmax", "mse"]
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedWeight:
+    """Symmetric integer weights of one layer.
+
+    ``values``: int8 in the operator's layout. ``scale``: (out, phases) float32; one column where a
+    scale serves the whole output channel. ``bits``: 2 to 8.
+    """
+
+    values: Tensor
+    scale: Tensor
+    bits: int
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedBias:
+    """Symmetric integer texel biases. ``values``: int32 (C, H, W). ``scale``: (C,). ``bits``."""
+
+    values: Tensor
+    scale: Tensor
+    bits: int
+
+    @property
+    def real(self) -> Tensor:
+        """(C, H, W) float32."""
+        return self.values.float() * self.scale[:, None, None]
+
+
+def dequantize_weight(op: Weighted, quantized: QuantizedWeight) -> Tensor:
+    """Float32 weights in the operator's layout."""
+    result = torch.zeros(quantized.values.shape, dtype=torch.float32)
+    values = quantized.values.float()
+    for phase in phases(op):
+        scale = _phase_scale(quantized.scale, phase)
+        set_weight_matrix(op, result, phase, weight_matrix(op, values, phase) * scale[:, None])
+    return result
+
+
+def _phase_scale(scale: Tensor, phase: Phase) -> Tensor:
+    return scale[:, phase.index if scale.shape[1] > 1 else 0]
+
+
+def symmetric_scale(
+    rows: Tensor, bits: int, method: RangeMethod, importance: Tensor | None = None, steps: int = 80
+) -> Tensor:
+    """(N,) steps for symmetric rounding of (N, K) rows.
+
+    ``minmax`` covers the largest magnitude; ``mse`` searches ``steps`` shrunk ranges for the least
+    ``sum importance (w - Q(w))^2``, where ``importance`` is (K,), e.g. a Hessian's diagonal.
+    """
+    limit = 2 ** (bits - 1) - 1
+    full = rows.abs().amax(1).clamp_min(1e-12) / limit
+    if method == "minmax":
+        return full.float()
+    weights = torch.ones(rows.shape[1]) if importance is None else importance.float()
+    best, least = full.clone(), torch.full_like(full, torch.inf)
+    for factor in torch.linspace(1.0, 0.3, steps).tolist():
+        scale = full * factor
+        restored = torch.round(rows / scale[:, None]).clamp(-limit, limit) * scale[:, None]
+        error = ((rows - restored) ** 2 * weights).sum(1)
+        better = error < least
+        best[better], least[better] = scale[better], error[better]
+    return best.float()
+
+
+def quantize_weight(
+    op: Weighted,
+    bits: int,
+    granularity: Granularity,
+    method: RangeMethod,
+    hessians: list[Tensor] | None = None,
+    damp: float = 0.01,
+    block: int = 128,
+) -> QuantizedWeight:
+    """Round a layer's weights to nearest, or by GPTQ where ``hessians`` (one a phase) are given."""
+    if not 2 <= bits <= 8:
+        raise EscaError(f"weight bits is {bits}, expected 2 to 8")
+    weight = op.weight.float()
+    parts = phases(op)
+    per_phase = granularity == "channel_phase" and len(parts) > 1
+    matrices = [weight_matrix(op, weight, phase) for phase in parts]
+    diagonals = None if hessians is None else [torch.diagonal(h) for h in hessians]
+    if per_phase:
+        scale = torch.stack(
+            [
+                symmetric_scale(matrix, bits, method, diagonals[i] if diagonals else None)
+                for i, matrix in enumerate(matrices)
+            ],
+            dim=1,
+        )
+    else:
+        joined = torch.cat(matrices, dim=1)
+        importance = torch.cat(diagonals) if diagonals else None
+        scale = symmetric_scale(joined, bits, method, importance)[:, None]
+    values = torch.zeros(weight.shape, dtype=torch.int32)
+    limit = 2 ** (bits - 1) - 1
+    for index, (phase, matrix) in enumerate(zip(parts, matrices, strict=True)):
+        steps = _phase_scale(scale, phase)
+        if hessians is None or matrix.shape[1] == 0:
+            integers = torch.round(matrix / steps[:, None]).clamp(-limit, limit).to(torch.int32)
+        else:
+            integers = gptq_round(matrix, hessians[index], steps, bits, damp, block)
+        set_weight_matrix(op, values, phase, integers)
+    return QuantizedWeight(values.to(torch.int8), scale, bits)
+
+
+def quantize_texel_bias(bias: Tensor, bits: int) -> QuantizedBias:
+    """Round (C, H, W) biases to nearest on one symmetric scale a channel."""
+    if not 2 <= bits <= 16:
+        raise EscaError(f"texel bias bits is {bits}, expected 2 to 16")
+    limit = 2 ** (bits - 1) - 1
+    scale = bias.abs().amax((1, 2)).clamp_min(1e-12) / limit
+    values = torch.round(bias / scale[:, None, None]).clamp(-limit, limit)
+    return QuantizedBias(values.to(torch.int32), scale.float(), bits)
+
+
+def weight_channels(op: Weighted) -> int:
+    """Number of output channels (rows of a linear layer)."""
+    return op.weight.shape[0 if isinstance(op, Linear) else out_channel_axis(op)]

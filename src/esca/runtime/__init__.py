@@ -1,0 +1,1 @@
+"""Integers only: lowering, bit-exact execution and the artifact file."""
