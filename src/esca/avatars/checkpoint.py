@@ -5,6 +5,7 @@ code from the file (``weights_only`` for ``.pth`` and ``.pt``; ``.safetensors`` 
 """
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def load_avatar(path: Path | str) -> Avatar:
     unknown names, another shape.
     """
     path = Path(path)
-    state = _checked(_read(path), path)
+    state = _checked(read_stored(path), path)
     avatar = structure(_config(state, path))
     _compare(state, avatar.state_dict(), path)
     if GRID in state:
@@ -74,14 +75,17 @@ def _check_suffix(path: Path) -> None:
         raise EscaError(f"{path}: expected a checkpoint named {' or '.join(SUFFIXES)}")
 
 
-def _read(path: Path) -> Any:
+def read_stored(path: Path) -> Any:
+    """What a checkpoint holds, read without running code from it; EscaError if it is damaged."""
     _check_suffix(path)
     if not path.is_file():
         raise EscaError(f"{path}: no such checkpoint")
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickles that end in an error anyway
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise EscaError(
             f"{path}: expected a checkpoint of plain tensors; it is damaged, or holds objects that "

@@ -5,7 +5,6 @@ evaluated during the trace and folded into the operators that use it. An operato
 graph's vocabulary is an error that names the module it stands in.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from esca.errors import EscaError
+from esca.graph.exported import exported, flatten, module_path, square
 from esca.graph.graph import Graph, Node
 from esca.graph.ops import (
     Add,
@@ -56,20 +56,8 @@ def trace(
     ``outputs``: labels in the order of what ``forward`` returns (a tensor or a tuple of tensors).
     Parameters are copied, so later changes of the module do not reach the graph.
     """
-    was_training = module.training
-    module.eval()
-    examples = tuple(torch.zeros(_BATCH, *shape) for shape in inputs.values())
-    try:
-        program = torch.export.export(module, examples).run_decompositions({})
-    except Exception as error:  # torch.export raises many types; the cause is the user's module
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
-        raise EscaError(
-            f"trace: {type(module).__name__} cannot be exported with inputs "
-            f"{dict(inputs)}: {type(error).__name__}: {first_line}"
-        ) from error
-    finally:
-        module.train(was_training)
-    return _Tracer(program, tuple(inputs), tuple(outputs)).graph()
+    examples = {name: torch.zeros(_BATCH, *shape) for name, shape in inputs.items()}
+    return _Tracer(exported(module, examples), tuple(inputs), tuple(outputs)).graph()
 
 
 class _Tracer:
@@ -96,18 +84,22 @@ class _Tracer:
             **signature.inputs_to_buffers,
             **signature.inputs_to_lifted_tensor_constants,
         }
+        for buffer in signature.buffers_to_mutate.values():
+            raise self._unsupported(f"a forward that changes its buffer {buffer!r}")
         stored = {**self.program.state_dict, **self.program.constants}
         fed = iter(self.inputs)
         results: Sequence[Any] = ()
         for fx in self.program.graph.nodes:
             if fx.op == "placeholder" and fx.name in constants:
                 self.values[fx.name] = stored[constants[fx.name]].detach().clone()
+            elif fx.op == "placeholder" and not isinstance(fx.meta["val"], Tensor):
+                raise self._unsupported(f"{fx.name!r}, which is no tensor")
             elif fx.op == "placeholder":
                 name = next(fed)
                 shape = tuple(fx.meta["val"].shape[1:])
                 self.values[fx.name] = self._emit(name, Input(), (), shape)
             elif fx.op == "call_function":
-                self.where = _module_of(fx)
+                self.where = module_path(fx)
                 self.values[fx.name] = self._call(fx)
             elif fx.op == "output":
                 results = fx.args[0]
@@ -125,6 +117,7 @@ class _Tracer:
         return simplify(Graph(tuple(self.nodes), labelled))
 
     def _emit(self, name: str, op: Op, inputs: tuple[str, ...], shape: tuple[int, ...]) -> _Symbol:
+        name = name or type(op).__name__.lower()  # the module traced is the layer itself
         unique, count = name, 2
         while unique in self.names:
             unique, count = f"{name}.{count}", count + 1
@@ -135,7 +128,7 @@ class _Tracer:
     def _call(self, fx: torch.fx.Node) -> Any:
         args = torch.fx.node.map_arg(fx.args, lambda node: self.values[node.name])
         kwargs = torch.fx.node.map_arg(fx.kwargs, lambda node: self.values[node.name])
-        flat = [*_flatten(args), *_flatten(list(kwargs.values()))]
+        flat = [*flatten(args), *flatten(list(kwargs.values()))]
         target: Any = fx.target
         if not any(isinstance(value, _Symbol) for value in flat):
             return target(*args, **kwargs)
@@ -162,7 +155,7 @@ class _Tracer:
         supported = "linear, conv2d, conv_transpose2d, texel bias, leaky_relu, reshape, concat, "
         supported += "add, upsample, pixel_shuffle, grid_sample, affine"
         return EscaError(
-            f"trace: layer {self.where!r} uses {what}, which the graph does not have ({supported})"
+            f"trace: layer {self.where or 'the module itself'!r} uses {what}, which the graph does not have ({supported})"
         )
 
     def _need(self, condition: bool, what: str) -> None:
@@ -195,7 +188,7 @@ class _Tracer:
 
     def conv_transpose2d(self, a: dict[str, Any], shape: tuple[int, ...]) -> _Symbol:
         x, stride, padding = self._convolution(a)
-        extra = _square(a["output_padding"])
+        extra = square(a["output_padding"])
         self._need(extra is not None, "a conv_transpose2d with unequal output_padding")
         op = ConvTranspose2d(a["weight"], a["bias"], stride, padding, extra or 0)
         return self._emit(self.where, op, (x.name,), shape)
@@ -206,8 +199,8 @@ class _Tracer:
     def _convolution(self, a: dict[str, Any]) -> tuple[_Symbol, int, int]:
         self._need(isinstance(a["weight"], Tensor), "a convolution whose weight is not constant")
         self._need(a["groups"] == 1, f"a convolution with groups={a['groups']}")
-        self._need(_square(a["dilation"]) == 1, f"a convolution with dilation={a['dilation']}")
-        stride, padding = _square(a["stride"]), _square(a["padding"])
+        self._need(square(a["dilation"]) == 1, f"a convolution with dilation={a['dilation']}")
+        stride, padding = square(a["stride"]), square(a["padding"])
         self._need(stride is not None, f"a convolution with stride={a['stride']}")
         self._need(padding is not None, f"a convolution with padding={a['padding']}")
         return self._symbol(a["input"]), stride or 1, padding or 0
@@ -241,7 +234,7 @@ class _Tracer:
 
     def sub(self, a: dict[str, Any], shape: tuple[int, ...]) -> _Symbol:
         self._need(a.get("alpha", 1) == 1, "a sub with alpha")
-        self._need(not isinstance(a["other"], _Symbol), "a difference of two traced tensors")
+        self._need(not isinstance(a["other"], _Symbol), "a subtraction of a traced tensor")
         return self._sum(a["self"], a["other"], -1.0, shape)
 
     def _sum(self, left: Any, right: Any, sign: float, shape: tuple[int, ...]) -> _Symbol:
@@ -250,7 +243,7 @@ class _Tracer:
             self._need(x.shape == y.shape, f"an add of shapes {x.shape} and {y.shape}")
             return self._emit(f"{x.name}.add", Add(), (x.name, y.name), shape)
         symbol, constant = (left, right) if isinstance(left, _Symbol) else (right, left)
-        offset = sign * self._constant(constant, symbol)
+        offset = sign * self._constant(constant, symbol, shape)
         if offset.dim() == 3 and max(offset.shape[1:]) > 1:
             bias = offset.expand(symbol.shape).contiguous()
             name = f"{symbol.name}.texel_bias"
@@ -264,11 +257,12 @@ class _Tracer:
         self._need(not both, "a product of two traced tensors")
         left, right = a["self"], a["other"]
         symbol, constant = (left, right) if isinstance(left, _Symbol) else (right, left)
-        return self._scale(symbol, self._constant(constant, symbol))
+        return self._scale(symbol, self._constant(constant, symbol, shape))
 
     def div(self, a: dict[str, Any], shape: tuple[int, ...]) -> _Symbol:
         self._need(not isinstance(a["other"], _Symbol), "a division by a traced tensor")
-        return self._scale(a["self"], 1 / self._constant(a["other"], a["self"]))
+        self._need(a.get("rounding_mode") is None, "a division that rounds")
+        return self._scale(a["self"], 1 / self._constant(a["other"], a["self"], shape))
 
     def _scale(self, symbol: _Symbol, scale: Tensor) -> _Symbol:
         self._need(
@@ -281,8 +275,14 @@ class _Tracer:
             f"{symbol.name}.affine", Affine(scale, offset), (symbol.name,), symbol.shape
         )
 
-    def _constant(self, value: Any, symbol: _Symbol) -> Tensor:
-        """A constant operand in the symbol's channels-first sample shape, or one value."""
+    def _constant(self, value: Any, symbol: _Symbol, shape: tuple[int, ...]) -> Tensor:
+        """A constant operand in the symbol's channels-first sample shape, or one value.
+
+        ``shape`` is the result's: a constant that makes the traced tensor larger is not supported.
+        """
+        c, *sides = symbol.shape
+        own = (*sides, c) if symbol.channels_last else symbol.shape
+        self._need(shape == own, f"a constant that spreads {own} to {shape}")
         tensor = torch.as_tensor(value, dtype=torch.float32).detach()
         if tensor.numel() == 1:
             return tensor.reshape(())
@@ -324,8 +324,22 @@ class _Tracer:
         x = self._symbol(a["input"] if "input" in a else a["self"])
         factor = shape[1] // x.shape[1]
         whole = (x.shape[1] * factor, x.shape[2] * factor) == shape[1:]
+        # Torch places its samples by the factor that was asked for, not by the one that came out.
+        whole &= all(asked in (None, factor) for asked in _asked_factors(a))
         self._need(whole, f"an upsample from {x.shape[1:]} to {shape[1:]}")
         return self._emit(f"{x.name}.upsample", Upsample(factor, mode), (x.name,), shape)
+
+    def slice(self, a: dict[str, Any], shape: tuple[int, ...]) -> _Symbol:
+        x = self._symbol(a["self"])
+        made = next(node for node in self.nodes if node.name == x.name)
+        op = made.op
+        if not isinstance(op, Linear) or a["dim"] not in (1, -1) or a["step"] != 1:
+            raise self._unsupported("a slice of anything but a linear layer's outputs")
+        # Rows of a linear layer are a linear layer; the whole one is dropped if nobody else reads.
+        start = (a["start"] or 0) % op.weight.shape[0]
+        rows = torch.arange(start, start + shape[0])
+        part = Linear(op.weight[rows], None if op.bias is None else op.bias[rows])
+        return self._emit(f"{x.name}.rows{start}", part, made.inputs, shape)
 
     def pixel_shuffle(self, a: dict[str, Any], shape: tuple[int, ...]) -> _Symbol:
         x = self._symbol(a["self"])
@@ -365,25 +379,10 @@ _HANDLERS: dict[str, _Handler] = {
     "upsample_nearest2d": _Tracer.upsample_nearest2d,
     "upsample_bilinear2d": _Tracer.upsample_bilinear2d,
     "pixel_shuffle": _Tracer.pixel_shuffle,
+    "slice": _Tracer.slice,
 }
 
 
-def _flatten(values: Any) -> list[Any]:
-    """Arguments, lists opened."""
-    flat: list[Any] = []
-    for value in values:
-        flat.extend(_flatten(value) if isinstance(value, list | tuple) else [value])
-    return flat
-
-
-def _square(value: Any) -> int | None:
-    """The one value of an int or of a list of equal ints, else None."""
-    values = set(value) if isinstance(value, list | tuple) else {value}
-    return values.pop() if len(values) == 1 and all(isinstance(v, int) for v in values) else None
-
-
-def _module_of(fx: torch.fx.Node) -> str:
-    """Path of the innermost module that an exported node came from."""
-    stack = list((fx.meta.get("nn_module_stack") or {}).values())
-    path = str(stack[-1][0]) if stack else ""
-    return re.sub(r"^L\['self'\]\.?", "", path)
+def _asked_factors(a: dict[str, Any]) -> list[float | None]:
+    """Scale factors given to an upsample, over all forms of its schema."""
+    return [*(a.get("scale_factors") or ()), a.get("scales_h"), a.get("scales_w")]

@@ -15,14 +15,15 @@ def gptq_round(
     scale: Tensor,
     bits: int,
     damp: float = 0.01,
-    block: int = 128,
+    block: int = 32,
     descending: bool = True,
 ) -> Tensor:
     """Integers that nearly minimize ``tr((W - sQ) H (W - sQ)^T)``.
 
     ``weight``: (out, K). ``hessian``: (K, K), positive semidefinite. ``scale``: (out,) symmetric
     steps. ``damp``: share of the mean diagonal added to it. ``descending``: quantize the columns
-    of the largest diagonal first. Returns (out, K) integers in [-(2^(bits-1) - 1), 2^(bits-1) - 1].
+    of the largest diagonal first. ``block``: columns between updates of the rest; it changes the
+    speed, not the result. Returns (out, K) integers in [-(2^(bits-1) - 1), 2^(bits-1) - 1].
 
     Raises :class:`EscaError` where the Hessian holds no information at all (never a silent
     identity).
@@ -34,19 +35,23 @@ def gptq_round(
     if not bool(torch.isfinite(h).all()) or not float(diagonal.sum()) > 0:
         raise EscaError("gptq: the Hessian is zero or not finite; calibration saw no activation")
     dead = diagonal <= 0
-    diagonal[dead] = 1.0
+    diagonal[dead] = diagonal[~dead].mean()  # any other value would shift the damping of the rest
     work[:, dead] = 0.0
     order = torch.argsort(diagonal, descending=True) if descending else torch.arange(len(diagonal))
     work = work[:, order]
     h = h[order][:, order]
     torch.diagonal(h).add_(damp * diagonal.mean())
-    upper = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(h)), upper=True)
+    try:
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(h))
+        upper = torch.linalg.cholesky(inverse, upper=True).float()
+    except torch.linalg.LinAlgError as error:
+        raise EscaError(f"gptq: the Hessian is singular with damp {damp}, expected more") from error
 
-    steps = scale.double()[:, None]
+    work, steps = work.float(), scale.float()[:, None]
     integers = torch.zeros_like(work)
     for start in range(0, work.shape[1], block):
         stop = min(start + block, work.shape[1])
-        errors = torch.zeros(work.shape[0], stop - start, dtype=torch.float64)
+        errors = torch.zeros(work.shape[0], stop - start)
         for column in range(start, stop):
             value = work[:, column : column + 1]
             rounded = torch.round(value / steps).clamp(-limit, limit)

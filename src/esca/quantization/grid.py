@@ -52,10 +52,13 @@ class Grid:
 
 
 def grid_of_range(low: float, high: float, bits: int) -> Grid:
-    """The grid that spans [min(low, 0), max(high, 0)]."""
+    """The grid that spans [min(low, 0), max(high, 0)], or [0, 1] where both are zero."""
+    if bits not in ACTIVATION_BITS:
+        raise EscaError(f"grid: bits is {bits}, expected 2 to 16")
     low, high = min(low, 0.0), max(high, 0.0)
     top = 2**bits - 1
-    scale = max(high - low, 1e-12) / top
+    # Steps of next to nothing would ask for requantization factors that no integer holds.
+    scale = (high - low if high - low > 1e-12 else 1.0) / top
     zero_point = min(max(round(-low / scale), 0), top)
     return Grid(scale, zero_point, bits)
 

@@ -19,7 +19,7 @@ from esca.graph.ops import Conv2d, ConvTranspose2d, Linear, Weighted
 class Phase:
     """One output phase of a layer.
 
-    ``rows``, ``columns``: residues (y mod stride, x mod stride) of its output texels.
+    ``row``, ``column``: residues (y mod stride, x mod stride) of its output texels.
     ``taps``: kernel positions (ky, kx), in the order of the columns' blocks.
     """
 
@@ -94,12 +94,13 @@ def phase_columns(
         return
     height = len(range(phase.row, out_shape[1], phase.stride))
     width = len(range(phase.column, out_shape[2], phase.stride))
-    pad = max(op.weight.shape[2:])
+    pad = max(*op.weight.shape[2:], op.padding)
     padded = torch.nn.functional.pad(x, (pad, pad, pad, pad))
     step = op.stride if isinstance(op, Conv2d) else 1
     for start in range(0, height, rows):
         stop = min(start + rows, height)
-        blocks = []
+        # A stride above the kernel leaves phases that no tap reaches: no columns, output zero.
+        blocks = [x.new_zeros(len(x), 0, (stop - start) * width)]
         for ky, kx in phase.taps:
             top = _first_input(op, phase.row, ky) + start * step + pad
             left = _first_input(op, phase.column, kx) + pad

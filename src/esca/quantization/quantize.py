@@ -18,6 +18,7 @@ from esca.quantization.smoothing import (
     apply_scales,
     exempt_channels,
     icas_scales,
+    keep_range,
     scaling_groups,
     weight_peaks,
 )
@@ -66,7 +67,7 @@ def quantize(graph: Graph, statistics: Statistics, recipe: Recipe) -> QuantizedG
     groups = scaling_groups(graph) if recipe.smoothing.method != "none" else ()
     smoothed = {group: _smooth(graph, statistics, recipe, group) for group in groups}
     scaled = apply_scales(graph, {group: made.scales for group, made in smoothed.items()})
-    tensor_scales = _tensor_scales(smoothed)
+    tensor_scales = _tensor_scales(graph, smoothed)
     grids = _grids(scaled, statistics, recipe, tensor_scales)
     weights = {
         node.name: _round(scaled, node, statistics, recipe, tensor_scales)
@@ -102,6 +103,7 @@ def _smooth(graph: Graph, statistics: Statistics, recipe: Recipe, group: Scaling
     ]
     peak = torch.stack([tensor.peak for tensor in read]).amax(0)
     scales = icas_scales(peak, weight_peaks(graph, group.sinks), recipe.smoothing.alpha)
+    scales = keep_range(scales, peak)
     exempt = torch.zeros(group.channels, dtype=torch.bool)
     if recipe.smoothing.method == "ffas":
         variance = torch.stack([tensor.region_variance for tensor in read]).sum(0)
@@ -110,13 +112,13 @@ def _smooth(graph: Graph, statistics: Statistics, recipe: Recipe, group: Scaling
     return Smoothed(group.sinks, scales, exempt)
 
 
-def _tensor_scales(smoothed: Mapping[ScalingGroup, Smoothed]) -> dict[str, Tensor]:
+def _tensor_scales(graph: Graph, smoothed: Mapping[ScalingGroup, Smoothed]) -> dict[str, Tensor]:
     """Channel scales of every feature map that smoothing divided."""
     return {
         name: made.scales
         for group, made in smoothed.items()
-        for name, repeat in group.tensors
-        if repeat == 1
+        for name, _ in group.tensors
+        if len(graph.by_name[name].shape) == 3
     }
 
 
@@ -205,8 +207,11 @@ def _grids(
 
 
 def _tensor_bits(graph: Graph, name: str, recipe: Recipe) -> int:
-    """Most bits that any reader of a tensor asks for."""
-    wanted = [2]
+    """Most bits that any reader of a tensor asks for.
+
+    Where only elementwise nodes and moves read it, most bits that their outputs ask for.
+    """
+    wanted = []
     if name in graph.outputs.values():
         wanted.append(recipe.texture if len(graph.by_name[name].shape) == 3 else recipe.mesh)
     for reader in graph.consumers[name]:
@@ -215,7 +220,9 @@ def _tensor_bits(graph: Graph, name: str, recipe: Recipe) -> int:
             wanted.append(recipe.bits_of(reader.name, linear).activations)
         elif isinstance(reader.op, GridSample):
             wanted.append(recipe.coordinate if reader.inputs[1] == name else recipe.texture)
-    return max(wanted)
+    if not wanted:
+        wanted = [_tensor_bits(graph, reader.name, recipe) for reader in graph.consumers[name]]
+    return max(wanted, default=recipe.linear.activations)
 
 
 @dataclass(frozen=True, eq=False)

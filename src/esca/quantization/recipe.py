@@ -40,7 +40,7 @@ class Rounding:
     method: Literal["nearest", "gptq"] = "nearest"
     hessian: Literal["plain", "uv"] = "plain"
     damp: Annotated[float, Field(gt=0.0, le=10.0)] = 0.01
-    block: Annotated[int, Field(ge=1)] = 128
+    block: Annotated[int, Field(ge=1)] = 32
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -142,13 +142,20 @@ def load_recipe(name_or_path: str | Path, bits: str | None = None) -> Recipe:
     elif path.suffix in {".yaml", ".yml"}:
         if not path.is_file():
             raise EscaError(f"{path}: no such recipe file")
-        recipe = parse_recipe(path.read_text(), str(path))
+        recipe = parse_recipe(_text(path), str(path))
     else:
         raise EscaError(
             f"recipe: {str(name_or_path)!r} is none of {', '.join(recipe_names())} "
             "and not a .yaml file"
         )
     return recipe if bits is None else recipe.with_bits(bits)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise EscaError(f"{path}: not a YAML file, expected UTF-8 text") from error
 
 
 def parse_recipe(text: str, source: str) -> Recipe:

@@ -99,7 +99,7 @@ def _group_of(graph: Graph, conv: Node) -> ScalingGroup | None:
                     sinks.append(reader.name)
                 case TexelBias() | LeakyRelu() | Upsample() | Add():
                     queue.append((reader.name, repeat))
-                case Reshape() if repeat > 1 and reader.name in tensors:
+                case Reshape() if len(node.shape) == 1 and reader.name in tensors:
                     pass
                 case _:
                     return None
@@ -117,6 +117,16 @@ def icas_scales(activation_peak: Tensor, weight_peak: Tensor, alpha: float) -> T
     scales = activation_peak.double() ** alpha / weight_peak.double() ** (1 - alpha)
     usable = (activation_peak > 0) & (weight_peak > 0) & torch.isfinite(scales)
     return torch.where(usable, scales, torch.ones_like(scales)).float()
+
+
+def keep_range(scales: Tensor, activation_peak: Tensor) -> Tensor:
+    """The scales times the one factor that leaves the tensor's largest magnitude as it was.
+
+    A common factor changes nothing on a grid that serves the whole tensor, until FFAS sets some
+    channels back to 1: only then do those keep their share of the range.
+    """
+    before, after = activation_peak.max(), (activation_peak / scales).max()
+    return scales * (after / before) if float(before) > 0 else scales
 
 
 def exempt_channels(region_variance: Tensor, percent: float) -> Tensor:

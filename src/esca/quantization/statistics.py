@@ -11,7 +11,7 @@ from esca.errors import EscaError
 from esca.graph.execute import run
 from esca.graph.graph import Graph, Node
 from esca.graph.layers import Layer, schedule
-from esca.graph.ops import Linear, Weighted
+from esca.graph.ops import Linear, Reshape, Weighted
 from esca.quantization.phases import accumulate_hessian, phases, weight_matrix
 
 BINS = 2048
@@ -122,6 +122,11 @@ def collect(
         done += len(next(iter(feeds.values())))
         if progress:
             progress(done, 2 * total)
+    if done != 2 * statistics.frames:
+        raise EscaError(
+            f"calibration: the stream gave {statistics.frames} frames at first and "
+            f"{done - statistics.frames} when it was started anew"
+        )
     return statistics
 
 
@@ -134,6 +139,7 @@ def run_no_grad(graph: Graph, feeds: Feeds, observe: Callable[[Node, Tensor], No
 def _watched(graph: Graph, layers: list[Layer]) -> set[str]:
     names = {node.name for node in graph.inputs}
     names |= {layer.output.name for layer in layers}
+    names |= {node.name for node in graph.nodes if isinstance(node.op, Reshape)}
     return names | {node.inputs[0] for node in graph.weighted}
 
 
@@ -217,11 +223,12 @@ class _SecondPass:
         known = self.statistics.tensors.get(node.name)
         if known is None:
             return
-        flat = _channels_first(value)
-        stride = max(1, flat.shape[1] // SAMPLED_TEXELS)
         turn = self.turn.get(node.name, 0)
-        self.turn[node.name] = turn + 1
-        flat = flat[:, turn % stride :: stride]
+        self.turn[node.name] = turn + len(value)
+        stride = max(1, _channels_first(value[:1]).shape[1] // SAMPLED_TEXELS)
+        # Which texels are looked at depends on the frame alone, not on how frames are batched.
+        frames = [_channels_first(value[i : i + 1]) for i in range(len(value))]
+        flat = torch.cat([f[:, (turn + i) % stride :: stride] for i, f in enumerate(frames)], 1)
         span = (known.high - known.low).clamp_min(1e-12)[:, None]
         index = ((flat - known.low[:, None]) / span * BINS).long().clamp_(0, BINS - 1)
         index += torch.arange(len(flat))[:, None] * BINS

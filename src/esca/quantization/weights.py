@@ -57,7 +57,7 @@ def _phase_scale(scale: Tensor, phase: Phase) -> Tensor:
 
 
 def symmetric_scale(
-    rows: Tensor, bits: int, method: RangeMethod, importance: Tensor | None = None, steps: int = 80
+    rows: Tensor, bits: int, method: RangeMethod, importance: Tensor | None = None, steps: int = 40
 ) -> Tensor:
     """(N,) steps for symmetric rounding of (N, K) rows.
 
@@ -65,6 +65,8 @@ def symmetric_scale(
     ``sum importance (w - Q(w))^2``, where ``importance`` is (K,), e.g. a Hessian's diagonal.
     """
     limit = 2 ** (bits - 1) - 1
+    if rows.shape[1] == 0:
+        return torch.ones(len(rows))
     full = rows.abs().amax(1).clamp_min(1e-12) / limit
     if method == "minmax":
         return full.float()
@@ -86,7 +88,7 @@ def quantize_weight(
     method: RangeMethod,
     hessians: list[Tensor] | None = None,
     damp: float = 0.01,
-    block: int = 128,
+    block: int = 32,
 ) -> QuantizedWeight:
     """Round a layer's weights to nearest, or by GPTQ where ``hessians`` (one a phase) are given."""
     if not 2 <= bits <= 8:

@@ -34,6 +34,16 @@ def shade(
     picture = np.zeros((*raster.triangle.shape, texture.shape[2]), np.float32)
     uv = raster.interpolate(topology.uvs, topology.uv_faces)
     picture[raster.foreground] = sample_texture(texture, uv)
+    return _averaged(picture, supersample)
+
+
+def coverage(raster: Raster, supersample: int = 1) -> NDArray[np.float32]:
+    """(H, W) part of each pixel that sees a triangle, of a raster ``supersample`` times finer."""
+    return _averaged(raster.foreground[..., None].astype(np.float32), supersample)[..., 0]
+
+
+def _averaged(picture: NDArray[np.float32], supersample: int) -> NDArray[np.float32]:
+    """Means of n x n blocks of a picture (n H, n W, C)."""
     if supersample == 1:
         return picture
     rows, columns, channels = picture.shape

@@ -18,7 +18,7 @@ from torch import Tensor
 
 import esca
 from esca.errors import EscaError
-from esca.files import written_beside
+from esca.files import sha256, written_beside
 from esca.graph.graph import Graph, Node
 from esca.graph.ops import (
     OPERATORS,
@@ -35,9 +35,10 @@ from esca.graph.ops import (
     Upsample,
     Weighted,
 )
+from esca.quantization.calibration import Calibration
 from esca.quantization.grid import Grid
-from esca.quantization.quantize import QuantizedGraph, Smoothed
-from esca.quantization.recipe import recipe_data, recipe_from_data
+from esca.quantization.quantize import QuantizedGraph, Smoothed, quantize
+from esca.quantization.recipe import Recipe, recipe_data, recipe_from_data
 from esca.quantization.weights import QuantizedBias, QuantizedWeight, dequantize_weight
 from esca.runtime.packing import pack, unpack
 
@@ -78,11 +79,15 @@ def save_artifact(artifact: Artifact, path: Path) -> None:
         "smoothed": smoothed,
         "provenance": dict(artifact.provenance),
     }
-    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    text = json.dumps(header, sort_keys=True)
-    metadata = {"esca": text, "sha256": _digest(text, tensors)}
+    # Clones, since two nodes may share a tensor, which the format does not take; one metadata field,
+    # since the order of several is not fixed and the same artifact is to give the same bytes.
+    tensors = {
+        name: tensor.clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    sealed = header | {"sha256": _digest(header, tensors)}
     with written_beside(path) as beside:
-        save_file(tensors, beside, metadata=metadata)
+        save_file(tensors, beside, metadata={"esca": json.dumps(sealed, sort_keys=True)})
 
 
 def load_artifact(path: Path) -> Artifact:
@@ -99,12 +104,15 @@ def load_artifact(path: Path) -> Artifact:
     text = metadata.get("esca")
     if text is None:
         raise EscaError(f"{path}: no artifact of esca (header field 'esca' is missing)")
-    if _digest(text, tensors) != metadata.get("sha256"):
-        raise EscaError(f"{path}: damaged artifact, its contents do not match field 'sha256'")
-    header = json.loads(text)
+    try:
+        header = dict(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise EscaError(f"{path}: damaged artifact, field 'esca' is no JSON object") from error
     if header.get("format") != FORMAT:
         raise EscaError(f"{path}: format is {header.get('format')!r}, expected {FORMAT!r}")
-    return Artifact(_quantized_graph(path, header, tensors), header["provenance"])
+    if header.pop("sha256", None) != _digest(header, tensors):
+        raise EscaError(f"{path}: damaged artifact, its contents do not match field 'sha256'")
+    return Artifact(_quantized_graph(path, header, tensors), header.get("provenance", {}))
 
 
 def artifact_bytes(quantized: QuantizedGraph) -> dict[str, int]:
@@ -124,11 +132,11 @@ def artifact_bytes(quantized: QuantizedGraph) -> dict[str, int]:
     return parts
 
 
-def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].contiguous().numpy().tobytes())
+def _digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -197,9 +205,10 @@ def _quantized_graph(
             for index, sinks in enumerate(header["smoothed"])
         )
         graph = Graph(nodes, header["outputs"])
-    except (KeyError, TypeError) as error:
-        raise EscaError(f"{path}: damaged artifact, field {error} is missing or wrong") from error
-    recipe = recipe_from_data(header["recipe"], f"{path}: recipe")
+        recipe = recipe_from_data(header["recipe"], f"{path}: recipe")
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        what = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise EscaError(f"{path}: damaged artifact, {what} is missing or wrong") from error
     return QuantizedGraph(graph, recipe, weights, biases, grids, smoothed)
 
 
@@ -227,3 +236,22 @@ def _operator(
     geometry = {key: value for key, value in fields.items() if key not in ("shape", "bits")}
     op: Weighted = kind(values.float(), tensors.get(f"{name}.bias"), **geometry)
     return replace(op, weight=dequantize_weight(op, weights[name]))
+
+
+def quantized_artifact(
+    calibration: Calibration, recipe: Recipe, checkpoint: Path, capture: str
+) -> Artifact:
+    """Quantize a calibrated avatar; the artifact says from which files, frames and seed."""
+    statistics = calibration.statistics
+    provenance = {
+        "checkpoint": checkpoint.name,
+        "checkpoint_sha256": sha256(checkpoint),
+        "capture": capture,
+        "frames": list(calibration.samples),
+        "seed": calibration.config.seed,
+        "observed": {
+            name: [float(tensor.low.min()), float(tensor.high.max())]
+            for name, tensor in statistics.tensors.items()
+        },
+    }
+    return Artifact(quantize(calibration.graph, statistics, recipe), provenance)

@@ -192,15 +192,18 @@ def grid_sample(texture: Tensor, coordinates: Tensor, colours: Grid, places: Gri
         low = place >> COORDINATE_BITS
         share = place - (low << COORDINATE_BITS)
         corners.append(((low, one - share), (low + 1, share)))
-    flat = (texture - colours.zero_point).flatten(2)
-    total = torch.zeros(batch, channels, coordinates[0, 0].numel(), dtype=torch.int32)
+    # Four weights sum to 2^20, so int32 holds the sum of colours of up to 11 bits.
+    wide = torch.int32 if colours.top < 2 ** (31 - 2 * COORDINATE_BITS) else torch.int64
+    flat = (texture - colours.zero_point).flatten(2).to(wide)
+    total = torch.zeros(batch, channels, coordinates[0, 0].numel(), dtype=wide)
     for x, x_weight in corners[0]:
         for y, y_weight in corners[1]:
             inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
             index = (y.clamp(0, height - 1) * width + x.clamp(0, width - 1)).flatten(1)
-            weight = (x_weight * y_weight * inside).flatten(1).to(torch.int32)
+            weight = (x_weight * y_weight * inside).flatten(1).to(wide)
             taken = flat.gather(2, index[:, None].expand(-1, channels, -1))
             total += taken * weight[:, None]
     shift = 2 * COORDINATE_BITS
     total = total.add_(1 << (shift - 1)).bitwise_right_shift_(shift).add_(colours.zero_point)
-    return total.clamp_(0, colours.top).reshape(batch, channels, *coordinates.shape[2:])
+    total = total.clamp_(0, colours.top).to(torch.int32)
+    return total.reshape(batch, channels, *coordinates.shape[2:])

@@ -28,6 +28,9 @@ from esca.runtime.fixed_point import FixedPoint, fixed_point
 GUARD_BITS = 8
 SLOPE_BITS = 16
 _ACCUMULATOR_LIMIT = 2**31 - 1
+_REQUANTIZED_LIMIT = 2**31 - 2**18
+"""Leaves room for the error of the factors, rounding and the zero point."""
+_FACTOR_LIMIT = 2**16 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,41 +96,47 @@ def _lower_layer(quantized: QuantizedGraph, layer: Layer) -> IntegerLayer:
         if isinstance(op, Affine):
             scale = scale * op.scale.double()
             bias = bias + op.offset.double()
-    guard, factor, residual_factor, residual_zero, total = 0, None, None, 0, bias
-    for guard in range(GUARD_BITS, -1, -1):
-        unit = target.scale / 2**guard
-        factor = fixed_point(scale / unit)
-        total = torch.round(bias / unit)
-        for node in layer.texel_biases:
-            stored_bias = quantized.texel_biases[node.name]
-            widen = fixed_point(stored_bias.scale.double()[:, None, None] / unit)
-            total = total + widen.times(stored_bias.values).double()
-        largest = bound * float((scale / unit).abs().max()) + float(total.abs().max())
-        if layer.residual is not None:
-            grid = quantized.grids[layer.residual]
-            residual_factor = fixed_point(torch.tensor([grid.scale / unit]))
-            residual_zero = grid.zero_point
-            largest += grid.top * grid.scale / unit
-        if largest < _ACCUMULATOR_LIMIT:
-            break
-    else:
-        raise EscaError(f"lowering: layer {layer.name!r} may exceed 32 bits before requantization")
     if bound > _ACCUMULATOR_LIMIT:
         raise EscaError(f"lowering: layer {layer.name!r} may overflow its int32 accumulator")
-    assert factor is not None
+    texel = [quantized.texel_biases[node.name] for node in layer.texel_biases]
+    residual = None if layer.residual is None else quantized.grids[layer.residual]
+    steps = [float(scale.abs().max()), *(float(added.scale.max()) for added in texel)]
+    largest = bound * steps[0] + float(bias.abs().max())
+    largest += sum(float(added.real.abs().max()) for added in texel)
+    if residual is not None:
+        steps.append(residual.scale)
+        largest += residual.top * residual.scale
+    guard = _guard_bits(layer, target, max(steps), largest)
+    unit = target.scale / 2**guard
+    total = torch.round(bias / unit)
+    for added in texel:
+        widen = fixed_point(added.scale.double()[:, None, None] / unit)
+        total = total + widen.times(added.values).double()
     return IntegerLayer(
         layer,
         source,
         target,
         weight,
-        factor,
+        fixed_point(scale / unit),
         total.to(torch.int32),
-        residual_factor,
-        residual_zero,
+        None if residual is None else fixed_point(torch.tensor([residual.scale / unit])),
+        0 if residual is None else residual.zero_point,
         None if layer.slope is None else round(layer.slope * 2**SLOPE_BITS),
         guard,
         bound,
     )
+
+
+def _guard_bits(layer: Layer, target: Grid, step: float, largest: float) -> int:
+    """Most fractional bits with which factors and sums fit.
+
+    ``step``: the largest real step that is widened; ``largest``: the largest real sum.
+    """
+    for guard in range(GUARD_BITS, -1, -1):
+        unit = target.scale / 2**guard
+        if largest / unit < _REQUANTIZED_LIMIT and step / unit < _FACTOR_LIMIT:
+            return guard
+    raise EscaError(f"lowering: layer {layer.name!r} may exceed 32 bits before requantization")
 
 
 def _per_output(op: Weighted, scale: Tensor, shape: tuple[int, ...]) -> Tensor:

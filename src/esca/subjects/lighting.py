@@ -21,7 +21,8 @@ SKIN_F0 = 0.028
 SCATTER = np.array([0.75, 0.35, 0.2], np.float32)
 """How much of the bump map each channel's diffuse light ignores, as light travels under the skin."""
 
-EXPOSURE = 0.98
+EXPOSURE = 0.62
+"""Factor on radiance before the tone curve."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,14 @@ class AreaLight:
 
 
 STUDIO_LIGHTS = (
-    AreaLight(32.0, 34.0, 14.0, 0.95, 0.03),
-    AreaLight(-38.0, 22.0, 18.0, 0.55, -0.02),
-    AreaLight(0.0, 62.0, 18.0, 0.42),
-    AreaLight(78.0, 12.0, 13.0, 0.42, -0.04),
-    AreaLight(-82.0, 14.0, 13.0, 0.46, -0.04),
-    AreaLight(4.0, -32.0, 20.0, 0.26, 0.03),
-    AreaLight(130.0, 28.0, 16.0, 0.36, -0.03),
-    AreaLight(-132.0, 30.0, 16.0, 0.36, -0.03),
+    AreaLight(34.0, 36.0, 7.0, 1.05, 0.04),
+    AreaLight(-40.0, 22.0, 9.0, 0.50, -0.01),
+    AreaLight(0.0, 64.0, 10.0, 0.36),
+    AreaLight(80.0, 12.0, 7.0, 0.40, -0.04),
+    AreaLight(-84.0, 14.0, 7.0, 0.46, -0.04),
+    AreaLight(4.0, -34.0, 10.0, 0.16, 0.03),
+    AreaLight(132.0, 28.0, 8.0, 0.34, -0.03),
+    AreaLight(-134.0, 30.0, 8.0, 0.34, -0.03),
 )
 
 
@@ -66,15 +67,19 @@ class Lighting:
     """Lamps and the even light between them. ``ambient``: (r, g, b) irradiance from everywhere."""
 
     lights: tuple[AreaLight, ...] = STUDIO_LIGHTS
-    ambient: tuple[float, float, float] = (0.86, 0.87, 0.90)
+    ambient: tuple[float, float, float] = (0.30, 0.31, 0.33)
 
     @cached_property
     def _directions(self) -> Floats:
         return np.array([light.direction for light in self.lights], np.float32)
 
     @cached_property
+    def _colours(self) -> Floats:
+        return np.array([light.colour for light in self.lights], np.float32)
+
+    @cached_property
     def _irradiance(self) -> Floats:
-        """(9, 3) coefficients of irradiance over pi in the basis of ``_harmonics``."""
+        """(9, 3) coefficients of the irradiance in the basis of ``_harmonics``."""
         total = np.zeros((9, 3))
         total[0] = np.asarray(self.ambient)
         # A lamp of angular radius a: cosine lobe of order 2, its bands damped by a disc's.
@@ -93,9 +98,7 @@ class Lighting:
         """(N, 3) irradiance, scaled so that a white surface has that radiance; normals (N, 3)."""
         return np.maximum(_harmonics(normals) @ self._irradiance, 0.02)
 
-    def diffuse(
-        self, smooth: Floats, bumped: Floats, albedo: Floats, occlusion: Floats
-    ) -> Floats:
+    def diffuse(self, smooth: Floats, bumped: Floats, albedo: Floats, occlusion: Floats) -> Floats:
         """(N, 3) radiance of scattered light.
 
         ``smooth`` and ``bumped``: (N, 3) unit normals without and with the bump map. ``albedo``:
@@ -119,23 +122,14 @@ class Lighting:
         facing = np.clip(np.einsum("ij,ij->i", normals, view), 1e-3, 1.0)
         f0 = np.minimum(SKIN_F0 * specular, 1.0)
         alpha = roughness * roughness
-        shadow = occlusion * occlusion
         result = self._mirrored_environment(normals, view, facing, f0, roughness)
-        lit = normals @ self._directions.T
-        toward = view @ self._directions.T
+        lit = np.maximum(self._directions @ normals.T, 0.0)
+        toward = self._directions @ view.T
         for index, light in enumerate(self.lights):
-            cosine = lit[:, index]
-            front = np.flatnonzero(cosine > 0.0)
-            strength = _ggx(
-                cosine[front],
-                facing[front],
-                toward[front, index],
-                f0[front],
-                alpha[front],
-                float(np.radians(light.radius)),
-            )
-            result[front] += strength[:, None] * light.colour.astype(np.float32)
-        result *= shadow[:, None]
+            radius = float(np.radians(light.radius))
+            lit[index] = _ggx(lit[index], facing, toward[index], f0, alpha, radius)
+        result += lit.T @ self._colours
+        result *= occlusion[:, None]
         return result
 
     def _mirrored_environment(
@@ -151,16 +145,17 @@ class Lighting:
 
 def _harmonics(normals: Floats) -> Floats:
     """(N, 9) un-normalized real spherical harmonics up to order 2."""
-    x, y, z = normals[:, 0], normals[:, 1], normals[:, 2]
-    basis = np.empty((len(normals), 9), np.float32)
-    basis[:, 0] = 1.0
-    basis[:, 1:4] = normals
-    basis[:, 4] = x * y
-    basis[:, 5] = y * z
-    basis[:, 6] = 3.0 * z * z - 1.0
-    basis[:, 7] = x * z
-    basis[:, 8] = x * x - y * y
-    return basis
+    x, y, z = np.ascontiguousarray(normals.T)
+    basis = np.empty((9, len(normals)), np.float32)
+    basis[0] = 1.0
+    basis[1], basis[2], basis[3] = x, y, z
+    np.multiply(x, y, out=basis[4])
+    np.multiply(y, z, out=basis[5])
+    np.multiply(3.0 * z, z, out=basis[6])
+    basis[6] -= 1.0
+    np.multiply(x, z, out=basis[7])
+    np.multiply(x - y, x + y, out=basis[8])
+    return basis.T
 
 
 def _ggx(
@@ -176,18 +171,20 @@ def _ggx(
     wide = np.minimum(alpha + 0.5 * radius, 1.0)
     square = wide * wide
     lobe = n_dot_h * n_dot_h * (square - 1.0) + 1.0
-    # Normalized for the width of the lamp's lobe; shadowing keeps the surface's own roughness.
+    # Only the lobe widens with the lamp; shadowing keeps the surface's own roughness.
     spread = square / (lobe * lobe)
     keep = 1.0 - alpha
     visible = 0.5 / (lit * (facing * keep + alpha) + facing * (lit * keep + alpha) + 1e-4)
-    fresnel = f0 + (1.0 - f0) * (1.0 - 0.5 * half) ** 5
+    grazing = 1.0 - 0.5 * half
+    square_grazing = grazing * grazing
+    fresnel = f0 + (1.0 - f0) * (square_grazing * square_grazing * grazing)
     return spread * visible * fresnel * lit
 
 
 def tone(radiance: Floats) -> Floats:
     """Display values in [0, 1) of linear radiance: exposure, a soft shoulder, the sRGB curve."""
     linear = np.maximum(radiance, 0.0) * np.float32(EXPOSURE)
-    knee = np.float32(0.55)
+    knee = np.float32(0.5)
     over = np.maximum(linear - knee, 0.0)
     linear = np.minimum(linear, knee) + over / (1.0 + over / (0.97 - knee))
     low = 12.92 * linear

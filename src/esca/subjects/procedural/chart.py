@@ -11,7 +11,7 @@ from esca.subjects.procedural.sculpt import CENTRE, surface_along
 
 _FALLOFF = 1.6
 _FULL = 1 - np.exp(-np.pi / _FALLOFF)
-_TILT = -0.12
+_TILT = -0.3
 _FORWARD = np.array([0.0, _TILT, 1.0]) / np.hypot(_TILT, 1)
 _UP = np.array([0.0, _FORWARD[2], -_FORWARD[1]])
 
@@ -40,10 +40,10 @@ def to_surface(points: FloatArray) -> FloatArray:
 
 
 def unfold(points: FloatArray) -> FloatArray:
-    """Chart points, moved to a chart that keeps angles (stereographic), for triangulating."""
-    radius = np.linalg.norm(points, axis=1)
-    angle = -_FALLOFF * np.log(1 - np.minimum(radius, 0.985) * _FULL)
-    return points * (np.tan(angle / 2) / np.maximum(radius, 1e-12))[:, None]
+    """Chart points in a chart that nearly keeps angles, where Delaunay triangles suit the skin."""
+    radius = np.minimum(np.linalg.norm(points, axis=1), 1.0)
+    angle = -_FALLOFF * np.log(1 - radius * _FULL)
+    return points * (np.tan(angle / 2.7) / np.maximum(radius, 1e-12))[:, None]
 
 
 def open_slit(

@@ -22,7 +22,7 @@ def delaunay(points: FloatArray) -> NDArray[np.int64]:
     """Triangles, counter-clockwise, of (N, 2) distinct points: (T, 3) point numbers."""
     count = len(points)
     low, span = points.min(0), np.ptp(points, axis=0).max()
-    frame = low + span * np.array([[-400.0, -400.0], [801.0, -400.0], [0.5, 801.0]])
+    frame = low + span * np.array([[-40.0, -40.0], [81.0, -40.0], [0.5, 81.0]])
     everything = np.vstack([points, frame])
     triangles = np.array([[count, count + 1, count + 2]], np.int64)
     circles = _circles(everything, triangles)
@@ -49,7 +49,8 @@ def flipped(
 
     def facing(a: int, b: int, apex: int) -> float:
         u, v = surface[a] - surface[apex], surface[b] - surface[apex]
-        return float(np.arccos(np.clip(u @ v / np.sqrt((u @ u) * (v @ v)), -1, 1)))
+        length = np.sqrt((u @ u) * (v @ v))
+        return float(np.arccos(np.clip(u @ v / length, -1, 1))) if length > 1e-9 else 0.0
 
     def turn(a: int, b: int, c: int) -> float:
         (ax, ay), (bx, by), (cx, cy) = plane[a], plane[b], plane[c]
@@ -66,6 +67,8 @@ def flipped(
                 continue
             c = int(faces[first].sum() - a - b)
             d = int(faces[second].sum() - a - b)
+            if (surface[c] == surface[d]).all():
+                continue
             if facing(a, b, c) + facing(a, b, d) < np.pi * 1.01:
                 continue
             if turn(c, a, d) > 1e-9 and turn(c, d, b) > 1e-9:

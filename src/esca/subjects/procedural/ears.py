@@ -8,7 +8,7 @@ from esca.subjects.procedural.mesh import Part, grid_faces, outward
 from esca.subjects.procedural.sculpt import surface_along
 
 _HOLE = np.array([0.0, -16.0, -6.0])
-_FLARE = np.radians(24.0)
+_FLARE = np.radians(19.0)
 _LEAN = np.radians(11.0)
 
 # Outline around the ear hole: degrees from backwards over upwards, distance in mm.
@@ -44,10 +44,12 @@ def _around(angle: FloatArray, centre: float, width: float) -> FloatArray:
     return share * share * (3 - 2 * share)
 
 
-def build_ear(name: str, columns: int = 16) -> Part:
+def build_ear(name: str, columns: int = 20) -> Part:
     """One ear of about 180 vertices; trait ``ear`` is the share of the outline."""
     angle = np.linspace(0, 360, columns, endpoint=False)
-    reach = np.interp(angle, _OUTLINE[:, 0], _OUTLINE[:, 1])
+    fine = np.interp(np.arange(360), _OUTLINE[:, 0], _OUTLINE[:, 1])
+    window = np.hanning(61) / np.hanning(61).sum()
+    reach = np.convolve(np.tile(fine, 3), window, "same")[360 + np.round(angle).astype(int)]
     lobe, front = _around(angle, 272, 38), _around(angle, 188, 42)
     rows, flat_rows = [], []
     flat_share = np.linspace(0.12, 1.0, len(_PROFILE))
@@ -68,7 +70,7 @@ def build_ear(name: str, columns: int = 16) -> Part:
     positions = root + [2.0, 0, 0] + local @ np.stack([back, up, out])
 
     fan = np.arange(columns)
-    cap = np.column_stack([np.zeros(columns, int), 1 + fan, 1 + (fan + 1) % columns])
+    cap = np.column_stack([np.zeros(columns, int), 1 + (fan + 1) % columns, 1 + fan])
     faces = np.vstack([cap, grid_faces(len(rows), columns, wrap=True) + 1])
     low, high = flat.min(0), flat.max(0)
     unit = ((flat - low) / (high - low))[:, ::-1]

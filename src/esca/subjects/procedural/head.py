@@ -69,7 +69,7 @@ def _walk(start: FloatArray, end: FloatArray, scale: float) -> FloatArray:
 def _scatter(fixed: FloatArray, holes: list[FloatArray], scale: float) -> FloatArray:
     """Chart points of the half disc, apart as wanted from each other and from ``fixed``."""
     rng = np.random.default_rng(7)
-    radius = np.sqrt(rng.random(9000)) * 0.96
+    radius = np.sqrt(rng.random(9000)) * 0.975
     angle = (rng.random(9000) - 0.5) * np.pi
     points = np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
     points = np.vstack([points, _neck_candidates(rng, 900)])

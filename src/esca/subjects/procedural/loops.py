@@ -8,7 +8,7 @@ from esca.captures.geometry import FloatArray
 from esca.subjects.procedural.sculpt import EYE, EYE_RADIUS, LID_RADIUS, surface_front
 
 MOUTH_LEVEL = -68.5
-MOUTH_HALF_WIDTH = 25.0
+MOUTH_HALF_WIDTH = 24.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +26,8 @@ def lid_curves(s: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """
     x = -14.6 + 28.2 * s
     base = -2.0 + 3.0 * s
-    upper = base + 6.6 * np.sin(np.pi * s**0.86) ** 0.72
-    lower = base - 5.0 * np.sin(np.pi * s**1.18) ** 0.85
+    upper = base + 5.3 * np.sin(np.pi * s**0.86) ** 0.72
+    lower = base - 4.9 * np.sin(np.pi * s**1.18) ** 0.85
     return x, upper, lower
 
 
@@ -41,7 +41,8 @@ def eye_rings(count: int) -> Rings:
 
     0: inner edge of the lids, under the eyeball's surface; 1: outer edge, where lashes grow; 2: lid
     plate; 3: crease; 4, 5: orbit. Traits: ``lid`` share of the lid's travel, ``lid_turn`` angle in
-    radians about the x axis that closes the eye, ``lid_side`` +1 upper, -1 lower, ``lid_ring``.
+    radians about the x axis that closes the eye, ``lid_side`` +1 upper, -1 lower, ``lid_ring`` number
+    of loops farther out.
     """
     half = count // 2
     t = np.arange(count) / half
@@ -53,11 +54,12 @@ def eye_rings(count: int) -> Rings:
     y = np.where(corner, -2.0 + 3.0 * s, np.where(upper_half, top, bottom))
     side = np.where(corner, 0.0, np.where(upper_half, 1.0, -1.0))
     meeting = bottom + 0.16 * (top - bottom)
-    inner = _on_ball(x * 0.985, y * 0.96, EYE_RADIUS - 0.5, 3.6)
+    tuck = np.minimum(0.97, (EYE_RADIUS - 0.7) / np.hypot(x, y))
+    inner = _on_ball(x * tuck, y * tuck, EYE_RADIUS - 0.5, 1.5)
     edge = _on_ball(x, y, LID_RADIUS, 5.4)
 
     angle = np.arctan2(y, x)
-    orbit = np.stack([1.0 + 20.5 * np.cos(angle), 1.0 + 15.5 * np.sin(angle)], -1)
+    orbit = np.stack([0.5 + 18.5 * np.cos(angle), 1.0 + 15.5 * np.sin(angle)], -1)
     orbit[:, 0] = np.where(orbit[:, 0] < -15, -15 + 0.55 * (orbit[:, 0] + 15), orbit[:, 0])
     start = np.stack([x, y], -1)
     loops = [inner, edge]
@@ -74,7 +76,7 @@ def eye_rings(count: int) -> Rings:
         "lid": shares * np.ones(count),
         "lid_turn": shares * turn,
         "lid_side": ones * side,
-        "lid_ring": np.arange(1.0, len(loops) + 1)[:, None] * np.ones(count),
+        "lid_ring": np.arange(len(loops) - 1.0, -1, -1)[:, None] * np.ones(count),
     }
     return Rings(positions, traits)
 
@@ -94,7 +96,8 @@ def mouth_rings(count: int) -> Rings:
 
     From the back of the mouth outwards: 0-3 bag, 4 line where the lips touch, 5, 6 red of the
     lips, 7 its border, 8, 9 skin around. Traits: ``mouth_side`` +1 upper, -1 lower, ``lip``
-    0 outside to 1 on the red, ``bag`` 0 at the lips to 1 at the back, ``mouth_ring``.
+    0 outside to 1 on the red, ``bag`` 0 at the lips to 1 at the back, ``mouth_ring`` number of loops
+    farther out.
     """
     t = np.linspace(0, 1, count)
     side = np.sign(np.round(0.5 - t, 9))
@@ -142,6 +145,6 @@ def mouth_rings(count: int) -> Rings:
         "mouth_side": ones * side,
         "lip": np.vstack([np.ones((4, count)), np.stack(lips)]),
         "bag": depth * np.ones(count),
-        "mouth_ring": np.arange(1.0, len(positions) + 1)[:, None] * np.ones(count),
+        "mouth_ring": np.arange(len(positions) - 1.0, -1, -1)[:, None] * np.ones(count),
     }
     return Rings(positions, traits)

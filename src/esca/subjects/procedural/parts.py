@@ -7,10 +7,10 @@ from esca.subjects.procedural.atlas import place
 from esca.subjects.procedural.mesh import Part, grid_faces, outward
 from esca.subjects.procedural.sculpt import EYE, EYE_RADIUS
 
-IRIS_ANGLE = 27.5
+IRIS_ANGLE = 28.5
 """Half angle of the iris, in degrees, seen from the eyeball's centre."""
 
-_EYE_EDGE = 82.0
+_EYE_EDGE = 104.0
 _EYE_POWER = 0.7
 
 
@@ -26,7 +26,7 @@ def eye_angle(radius: FloatArray) -> FloatArray:
 
 def build_eye(name: str, columns: int = 14) -> Part:
     """One eyeball's visible cap with a bulging cornea, gaze along z."""
-    rings = np.array([9.0, 18.0, IRIS_ANGLE, 34.0, 46.0, 62.0, _EYE_EDGE])
+    rings = np.array([9.0, 18.0, IRIS_ANGLE, 34.0, 48.0, 72.0, _EYE_EDGE])
     around = np.linspace(0, 2 * np.pi, columns, endpoint=False)
     angle, turn = np.meshgrid(rings, around, indexing="ij")
     angle, turn = np.append(0.0, angle), np.append(0.0, turn)
@@ -40,7 +40,7 @@ def build_eye(name: str, columns: int = 14) -> Part:
         [np.cos(turn), np.sin(turn)]
     )
     fan = np.arange(columns)
-    cap = np.column_stack([np.zeros(columns, int), 1 + fan, 1 + (fan + 1) % columns])
+    cap = np.column_stack([np.zeros(columns, int), 1 + (fan + 1) % columns, 1 + fan])
     faces = np.vstack([cap, grid_faces(len(rings), columns, wrap=True) + 1])
     if name.endswith("_R"):
         positions, flat, faces = positions * [-1, 1, 1], flat * [-1, 1] + [1, 0], faces[:, ::-1]
@@ -58,7 +58,7 @@ def _arch(spread: FloatArray, inset: FloatArray, front: float) -> tuple[FloatArr
 def build_teeth(name: str, columns: int = 17) -> Part:
     """One row of teeth with its gum. Local v: 0 gum outside, 0.3 gum line, 0.75 edge, 1 inside."""
     upper = name == "upper_teeth"
-    heights = (-49.0, -57.5, -62.5, -67.8, -67.0, -54.0) if upper else (-88.0, -79.0, -74.5, -69.2, -69.8, -84.0)
+    heights = (-49.0, -58.5, -63.5, -69.4, -68.4, -54.0) if upper else (-88.0, -79.0, -74.5, -69.2, -69.8, -84.0)
     insets = (1.0, 0.0, -0.2, 0.7, 3.4, 7.0)
     down = (0.0, 0.3, 0.52, 0.74, 0.82, 1.0)
     spread = np.linspace(-1, 1, columns)

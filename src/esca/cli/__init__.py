@@ -1,0 +1,1 @@
+"""The command line: capture -> train -> quantize -> evaluate -> report."""

@@ -1,0 +1,57 @@
+"""Entry point of the ``esca`` command."""
+
+import sys
+
+import typer
+
+from esca import __version__
+from esca.cli import capture, demo, evaluate, quantize, report, train
+from esca.cli.console import err
+from esca.errors import EscaError
+
+app = typer.Typer(
+    name="esca",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help=(
+        "Codec avatars on headsets: from a capture to a true 4-bit integer decoder.\n\n"
+        "The flow is **capture → train → quantize → evaluate → report**:\n\n"
+        "- `esca capture synth subject/`  make a subject, or bring a MultiFace capture\n"
+        "- `esca train subject/ avatar.pth`  or bring a MultiFace checkpoint\n"
+        "- `esca quantize subject/ avatar.pth w4a4.esca --recipe ffas-uv --bits w4a4`\n"
+        "- `esca evaluate subject/ avatar.pth w4a4.esca --out results.json`\n"
+        "- `esca report subject/ avatar.pth results.json w4a4.esca --out report.html`\n\n"
+        "`esca demo` runs all of it on a subject that comes with esca."
+    ),
+)
+app.add_typer(capture.app, name="capture")
+app.command("train")(train.train_command)
+app.command("quantize")(quantize.quantize_command)
+app.command("evaluate")(evaluate.evaluate_command)
+app.command("report")(report.report_command)
+app.command("demo")(demo.demo_command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"esca {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Options before the command."""
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line and exit code 2."""
+    try:
+        app()
+    except EscaError as error:
+        err.print(f"[bold red]error:[/] {error}", highlight=False)
+        sys.exit(2)

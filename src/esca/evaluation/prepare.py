@@ -1,0 +1,212 @@
+"""From a capture and an avatar to the clips that decoders are judged on."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from esca.avatars import Avatar
+from esca.captures.layout import FrameId
+from esca.captures.normalize import channels_first, normalize_texture, normalize_vertices, resize
+from esca.captures.reader import Capture
+from esca.errors import EscaError
+from esca.evaluation.clips import Clip, Clips, Segment, as_display
+from esca.evaluation.metrics import Video
+from esca.evaluation.protocol import Protocol, Reference
+from esca.evaluation.windows import SMALLEST, crop_photo, cropped, head_box, joined, region_boxes
+from esca.rendering.atlas import dilate
+from esca.rendering.raster import Scene
+from esca.rendering.shade import coverage, shade, view_raster
+
+BLEED = 2
+"""Texels by which a camera's own texture is bled into what that camera did not see."""
+
+REGION_MARGIN = 0.1
+
+Progress = Callable[[int, int], None]
+Regions = Mapping[str, NDArray[np.bool_]]
+
+
+def prepare_clips(
+    capture: Capture,
+    avatar: Avatar,
+    protocol: Protocol,
+    segments: Sequence[str] | None = None,
+    regions: Regions | None = None,
+    progress: Progress | None = None,
+) -> Clips:
+    """Read, encode and crop the held-out clips.
+
+    ``segments``: prefixes of segment names (default: those that the capture's rig holds out).
+    ``regions``: (T, T) masks in array orientation (default: the capture's own, if it has some).
+    Codes are the encoder's means. EscaError if the avatar does not fit the capture, a camera is
+    missing, nothing is held out, or photos are asked for and one is missing.
+    """
+    _check_fit(capture, avatar)
+    chosen = choose_frames(capture, protocol, segments)
+    if regions is None:
+        regions = capture.regions() if capture.layout.regions.is_dir() else {}
+    clips = Clips(
+        replace(protocol, reference=_reference_kind(capture, protocol, chosen)),
+        avatar,
+        capture.topology,
+        resize(channels_first(capture.texture_mean), avatar.texture_size),
+        capture.texture_std,
+        torch.from_numpy(capture.vertex_mean),
+        capture.vertex_std,
+        (),
+    )
+    scored = {name: regions[name] for name in protocol.regions if name in regions}
+    total = sum(len(frames) for frames in chosen.values())
+    made: list[Segment] = []
+    for name, frames in chosen.items():
+        before = sum(len(segment.frames) for segment in made)
+
+        def advance(number: int, before: int = before) -> None:
+            if progress:
+                progress(before + number, total)
+
+        made.append(_Recording(capture, clips, frames, scored).segment(name, advance))
+    return replace(clips, segments=tuple(made))
+
+
+def choose_frames(
+    capture: Capture, protocol: Protocol, segments: Sequence[str] | None = None
+) -> dict[str, tuple[FrameId, ...]]:
+    """The middle frames of each held-out segment, of those that every view has."""
+    prefixes = capture.held_out_prefixes if segments is None else tuple(segments)
+    cameras = tuple(dict.fromkeys(protocol.views.values()))
+    views: dict[FrameId, int] = {}
+    for sample in capture.samples(cameras, prefixes):
+        views[sample.frame_id] = views.get(sample.frame_id, 0) + 1
+    groups: dict[str, list[FrameId]] = {}
+    for frame, count in views.items():
+        if count == len(cameras):
+            groups.setdefault(frame.segment, []).append(frame)
+    if not groups:
+        raise EscaError(
+            f"{capture.root}: no frame of segments {' '.join(prefixes)}* has textures of cameras "
+            f"{' '.join(cameras)}, expected held-out frames"
+        )
+    result = {}
+    for name, frames in groups.items():
+        first = max(0, (len(frames) - protocol.frames) // 2)
+        result[name] = tuple(frames[first : first + protocol.frames])
+    return result
+
+
+def _check_fit(capture: Capture, avatar: Avatar) -> None:
+    where = f"the capture {capture.root.name}"
+    if avatar.vertex_values != capture.vertex_mean.size:
+        raise EscaError(
+            f"avatar: has {avatar.vertex_values // 3} vertices, {where} has {capture.vertex_count}"
+        )
+    if avatar.camera_count != len(capture.cameras):
+        raise EscaError(
+            f"avatar: corrects the colours of {avatar.camera_count} cameras, "
+            f"{where} has {len(capture.cameras)}"
+        )
+
+
+def _reference_kind(
+    capture: Capture, protocol: Protocol, chosen: Mapping[str, Sequence[FrameId]]
+) -> Reference:
+    """What really can be the reference."""
+    if protocol.reference not in ("auto", "photo"):
+        return protocol.reference
+    for frame in (frame for frames in chosen.values() for frame in frames):
+        for camera in protocol.views.values():
+            if not capture.has_photo(frame, camera):
+                if protocol.reference == "auto":
+                    return "tracked"
+                path = capture.layout.photo(frame, camera)
+                raise EscaError(f"{path}: no such photo, and the protocol's reference is 'photo'")
+    return "photo"
+
+
+@dataclass(frozen=True, eq=False)
+class _Recording:
+    """The frames of one segment, read one at a time."""
+
+    capture: Capture
+    clips: Clips
+    frames: tuple[FrameId, ...]
+    regions: Regions
+
+    def segment(self, name: str, advance: Callable[[int], None]) -> Segment:
+        protocol, topology = self.clips.protocol, self.capture.topology
+        meshes = [self.capture.vertices(frame) for frame in self.frames]
+        transforms = np.stack([self.capture.transform(frame) for frame in self.frames])
+        cameras = [self.capture.camera(id) for id in protocol.views.values()]
+        heads = [head_box(camera, meshes, transforms, protocol.margin) for camera in cameras]
+        windows = [
+            cropped(camera, box, protocol.scale) for camera, box in zip(cameras, heads, strict=True)
+        ]
+        codes = []
+        masks: list[list[NDArray[np.bool_]]] = [[] for _ in cameras]
+        references: list[list[Video]] = [[] for _ in cameras]
+        boxes: list[list[dict]] = [[] for _ in cameras]
+        for number, (frame, mesh) in enumerate(zip(self.frames, meshes, strict=True)):
+            codes.append(self._code(frame, mesh))
+            scene = Scene(mesh, topology.faces)
+            for view, (window, head) in enumerate(zip(windows, heads, strict=True)):
+                raster = view_raster(scene, window, transforms[number], protocol.supersample)
+                inside = coverage(raster, protocol.supersample)
+                masks[view].append(inside >= 0.5)
+                boxes[view].append(
+                    region_boxes(raster, topology, self.regions, protocol.supersample)
+                )
+                if protocol.reference == "photo":
+                    photo = self.capture.photo(frame, window.id)
+                    raw = crop_photo(photo, head, window.size, protocol.scale)
+                    references[view].append(as_display(raw * inside[..., None]))
+                elif protocol.reference == "tracked":
+                    own = self._own_texture(frame, window.id)
+                    raw = shade(own, topology, raster, protocol.supersample)
+                    references[view].append(as_display(raw))
+            advance(number + 1)
+        clips = tuple(
+            Clip(
+                view=view,
+                camera=windows[number],
+                camera_index=self.capture.camera_index(id),
+                directions=self._directions(id, transforms),
+                reference=np.stack(references[number]) if references[number] else None,
+                mask=np.stack(masks[number]),
+                boxes={
+                    region: box.widened(REGION_MARGIN, SMALLEST, windows[number].size)
+                    for region, box in joined(boxes[number]).items()
+                },
+            )
+            for number, (view, id) in enumerate(protocol.views.items())
+        )
+        return Segment(name, self.frames, torch.cat(codes), transforms, clips)
+
+    def _code(self, frame: FrameId, mesh: NDArray[np.float32]) -> Tensor:
+        """(1, L) mean code of a frame."""
+        capture, avatar = self.capture, self.clips.avatar
+        device = avatar.cc.weight.device
+        texture, _ = normalize_texture(
+            channels_first(capture.texture(frame)),
+            channels_first(capture.texture_mean),
+            capture.texture_std,
+            avatar.texture_size,
+        )
+        vertices = normalize_vertices(
+            torch.from_numpy(mesh.reshape(-1)), self.clips.vertex_mean, capture.vertex_std
+        )
+        with torch.no_grad():
+            code = avatar.encode(texture[None].to(device), vertices[None].to(device))
+        return code.mean.float().cpu()
+
+    def _own_texture(self, frame: FrameId, camera: str) -> NDArray[np.float32]:
+        """A camera's texture with what it saw bled a little beyond its borders."""
+        texture = self.capture.texture(frame, camera)
+        return dilate(texture.astype(np.float32), (texture != 0).max(axis=2), BLEED)
+
+    def _directions(self, camera: str, transforms: NDArray[np.float64]) -> Tensor:
+        at = self.capture.camera(camera)
+        return torch.from_numpy(np.stack([at.view_direction(pose) for pose in transforms])).float()
