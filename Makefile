@@ -25,3 +25,8 @@ lint: $(READY)
 
 clean:
 	rm -rf $(VENV) runs
+
+# Trains the avatar that the demo ships with (about half an hour on two cores).
+demo-avatar: $(READY)
+	rm -rf build/demo && mkdir -p build/demo
+	$(BIN)/python -m esca.demo build/demo

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 import torch
 
@@ -71,8 +72,7 @@ def main() -> None:
         rows.append(json.loads(done.stdout.splitlines()[-1]))
         print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
     if options.json:
-        with open(options.json, "w", encoding="utf-8") as stream:
-            json.dump(rows, stream, indent=2)
+        Path(options.json).write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

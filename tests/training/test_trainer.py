@@ -144,7 +144,7 @@ def test_training_learns(capture: Capture, small: TrainConfig) -> None:
     config = replace(small, steps=15, screen_scale=0, rate=3e-3)
     records = list(make_trainer(capture, config).run(15))
     assert sum(r.texture for r in records[-3:]) < 0.9 * sum(r.texture for r in records[:3])
-    assert sum(r.vertices for r in records[-3:]) < 0.7 * sum(r.vertices for r in records[:3])
+    assert sum(r.vertices for r in records[-3:]) < 0.9 * sum(r.vertices for r in records[:3])
 
 
 def test_the_code_starts_at_the_given_deviation(capture: Capture, small: TrainConfig) -> None:

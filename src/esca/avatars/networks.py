@@ -168,4 +168,4 @@ class ColourCorrection(nn.Module):
         """(B, 3, T, T) textures and (B,) camera numbers, in the order of ``KRT``."""
         weight = torch.cat((self.weight_anchor, self.weight))[camera_index]
         bias = torch.cat((self.bias_anchor, self.bias))[camera_index]
-        return texture * weight + bias
+        return torch.addcmul(bias, texture, weight)

@@ -1,7 +1,7 @@
 """``esca evaluate``: artifacts scored as a person would see them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +10,14 @@ import typer
 from esca.avatars import load_avatar
 from esca.captures.reader import open_capture
 from esca.cli.console import Json, emit, out, progress, say
-from esca.evaluation.evaluate import Method, evaluate
+from esca.evaluation.evaluate import evaluate
+from esca.evaluation.methods import method_of
 from esca.evaluation.prepare import prepare_clips
 from esca.evaluation.protocol import VIEWS, Protocol, Reference
 from esca.evaluation.table import as_json as table_json
 from esca.evaluation.table import as_text
 from esca.files import written_beside
-from esca.runtime.artifact import Artifact, artifact_bytes, load_artifact
-from esca.runtime.integer import IntegerDecoder
+from esca.runtime.artifact import load_artifact
 
 View = Annotated[
     list[str] | None,
@@ -58,7 +58,7 @@ def evaluate_command(
         display=display,
         foveated=foveated,
     )
-    methods = methods_of({path: load_artifact(path) for path in artifacts})
+    methods = [method_of(load_artifact(path)) for path in artifacts]
     with progress("Preparing clips") as update:
         clips = prepare_clips(open_capture(capture), load_avatar(avatar), protocol, progress=update)
     with progress("Scoring") as update:
@@ -71,19 +71,6 @@ def evaluate_command(
         out.print(as_text(rows, clips.protocol), highlight=False, markup=False)
     if results is not None:
         say(f"Wrote {results}.", as_json)
-
-
-def methods_of(artifacts: Mapping[Path, Artifact]) -> list[Method]:
-    """Decoders under test, run on integers, named after their recipes."""
-    return [method_of(artifact) for artifact in artifacts.values()]
-
-
-def method_of(artifact: Artifact) -> Method:
-    """One artifact as a decoder under test."""
-    quantized = artifact.quantized
-    size = sum(artifact_bytes(quantized).values())
-    recipe = quantized.recipe
-    return Method(recipe.name, recipe.label, size, IntegerDecoder(quantized))
 
 
 def views_of(options: Sequence[str] | None) -> dict[str, str]:

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from esca import __version__
-from esca.cli import capture, demo, evaluate, quantize, report, train
+from esca.cli import avatar, capture, demo, evaluate, quantize, report, train
 from esca.cli.console import err
 from esca.errors import EscaError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     ),
 )
 app.add_typer(capture.app, name="capture")
+app.add_typer(avatar.app, name="avatar")
 app.command("train")(train.train_command)
 app.command("quantize")(quantize.quantize_command)
 app.command("evaluate")(evaluate.evaluate_command)

@@ -1,11 +1,13 @@
 """How good a decoder's pictures are, as people see them and as numbers."""
 
 from esca.evaluation.clips import Clip, Clips, Segment
-from esca.evaluation.evaluate import Decoder, FloatDecoder, Method, evaluate, render_videos
+from esca.evaluation.evaluate import evaluate
+from esca.evaluation.methods import method_of
 from esca.evaluation.prepare import prepare_clips
 from esca.evaluation.protocol import Protocol
 from esca.evaluation.rows import RegionScore, Row
 from esca.evaluation.table import as_json, as_text, mean_rows
+from esca.evaluation.videos import Decoder, FloatDecoder, Method, render_videos
 
 __all__ = [
     "Clip",
@@ -21,6 +23,7 @@ __all__ = [
     "as_text",
     "evaluate",
     "mean_rows",
+    "method_of",
     "prepare_clips",
     "render_videos",
 ]

@@ -71,7 +71,8 @@ class Clips:
         """(T, T, 3) raw, 0 to 255, of decoded textures (B, 3, T, T) in a camera's colours."""
         device = self.avatar.cc.weight.device
         index = torch.full((len(textures),), camera_index, device=device)
-        coloured = self.avatar.colour(textures.to(device), index).cpu()
+        with torch.no_grad():
+            coloured = self.avatar.colour(textures.to(device), index).cpu()
         for texture in denormalize_texture(coloured, self.texture_mean, self.texture_std):
             yield texture.permute(1, 2, 0).numpy()
 

@@ -1,65 +1,20 @@
 """Decoders against the reference: render what each decodes and score it."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Protocol as Interface
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from esca.avatars import Avatar
-from esca.errors import EscaError
 from esca.evaluation.clips import Clip, Clips, Segment
 from esca.evaluation.metrics import Video, flicker, psnr, ssim
 from esca.evaluation.rows import RegionScore, Row
 from esca.evaluation.table import combined
 from esca.evaluation.vdp import jod
-from esca.rendering.raster import Scene
-
-BATCH = 4
-"""Frames that are decoded at a time."""
+from esca.evaluation.videos import FloatDecoder, Method, render_videos
 
 FP32 = "fp32"
-
-
-class Decoder(Interface):
-    """Anything that turns codes and view directions into textures and meshes."""
-
-    def decode(self, z: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, L) and (B, 3) float32 on the CPU to (B, 3, T, T) and (B, 3V), both normalized."""
-        ...
-
-
-@dataclass(frozen=True)
-class Method:
-    """A decoder under test: its name and bits as in tables ("icas", "W4A4"), its size in bytes."""
-
-    name: str
-    bits: str
-    bytes: int
-    decoder: Decoder
-
-
-class FloatDecoder:
-    """The avatar's own decoder, on whatever device it is."""
-
-    def __init__(self, avatar: Avatar) -> None:
-        self.module = avatar.decoder
-        self.device = avatar.cc.weight.device
-
-    def decode(self, z: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
-        """See :class:`Decoder`."""
-        texture, mesh = self.module(z.to(self.device), view.to(self.device))
-        return texture, mesh
-
-    @property
-    def bytes(self) -> int:
-        """Size of the parameters."""
-        return sum(value.numel() * value.element_size() for value in self.module.parameters())
+"""Name and bits of the avatar itself in tables."""
 
 
 def evaluate(
@@ -103,50 +58,6 @@ def evaluate(
         for number in range(len(everything))
         for view in range(len(clips.protocol.views))
     )
-
-
-def render_videos(method: Method, segment: Segment, clips: Clips) -> list[Video]:
-    """(F, H, W, 3) uint8 display video of each clip of the segment, on the decoder's own mesh."""
-    count = len(segment.frames)
-    videos = [np.zeros((count, *clip.camera.size, 3), np.uint8) for clip in segment.clips]
-    for first in range(0, count, BATCH):
-        part = slice(first, first + BATCH)
-        scenes: list[Scene] = []
-        for clip, video in zip(segment.clips, videos, strict=True):
-            textures, meshes = _decoded(method, clips, segment.codes[part], clip.directions[part])
-            scenes = list(_scenes(clips.meshes(meshes), clips, scenes))
-            for number, texture in enumerate(clips.pictures(textures, clip.camera_index)):
-                video[first + number] = clips.picture(
-                    texture, scenes[number], clip.camera, segment.transforms[first + number]
-                )
-    return videos
-
-
-def _decoded(method: Method, clips: Clips, z: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
-    with torch.inference_mode():
-        texture, mesh = method.decoder.decode(z, view)
-    side = clips.avatar.texture_size
-    for name, value, shape in (
-        ("texture", texture, (len(z), 3, side, side)),
-        ("mesh", mesh, (len(z), clips.avatar.vertex_values)),
-    ):
-        if value.shape != shape:
-            raise EscaError(
-                f"decoder {method.name} {method.bits}: {name} of shape {tuple(value.shape)}, "
-                f"expected {shape}"
-            )
-        if not torch.isfinite(value).all():
-            raise EscaError(f"decoder {method.name} {method.bits}: {name} holds NaN or infinity")
-    return texture.float(), mesh.float()
-
-
-def _scenes(meshes: NDArray[np.float32], clips: Clips, before: Sequence[Scene]) -> Iterator[Scene]:
-    """Scenes of meshes (B, V, 3); the ones before where the mesh is the same, as in other views."""
-    for number, mesh in enumerate(meshes):
-        if number < len(before) and np.array_equal(before[number].vertices, mesh):
-            yield before[number]
-        else:
-            yield Scene(mesh, clips.topology.faces)
 
 
 def _scores(

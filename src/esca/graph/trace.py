@@ -154,8 +154,9 @@ class _Tracer:
     def _unsupported(self, what: str) -> EscaError:
         supported = "linear, conv2d, conv_transpose2d, texel bias, leaky_relu, reshape, concat, "
         supported += "add, upsample, pixel_shuffle, grid_sample, affine"
+        where = self.where or "the module itself"
         return EscaError(
-            f"trace: layer {self.where or 'the module itself'!r} uses {what}, which the graph does not have ({supported})"
+            f"trace: layer {where!r} uses {what}, which the graph does not have ({supported})"
         )
 
     def _need(self, condition: bool, what: str) -> None:

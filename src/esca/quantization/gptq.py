@@ -44,8 +44,8 @@ def gptq_round(
     try:
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(h))
         upper = torch.linalg.cholesky(inverse, upper=True).float()
-    except torch.linalg.LinAlgError as error:
-        raise EscaError(f"gptq: the Hessian is singular with damp {damp}, expected more") from error
+    except torch.linalg.LinAlgError as cause:
+        raise EscaError(f"gptq: the Hessian is singular with damp {damp}, expected more") from cause
 
     work, steps = work.float(), scale.float()[:, None]
     integers = torch.zeros_like(work)

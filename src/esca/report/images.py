@@ -3,6 +3,7 @@
 import base64
 import io
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from esca.report.extra import needed
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.floating]
+
+Value = TypeVar("Value", bound=np.generic)
 
 ERROR_GAIN = 8
 """How much differences are amplified."""
@@ -85,7 +88,7 @@ def top_level() -> int:
     return round(255 / ERROR_GAIN)
 
 
-def upright(texture: NDArray[np.generic], size: int) -> NDArray[np.generic]:
+def upright(texture: NDArray[Value], size: int) -> NDArray[Value]:
     """A (T, T, ...) map from array orientation to the way a texture file shows it.
 
     Thinned or repeated to ``size`` texels along a side by nearest neighbours.

@@ -92,7 +92,7 @@ def plotted(name: str, width: float, height: float, description: str) -> Iterato
         buffer = io.StringIO()
         silent = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         plot.figure.savefig(buffer, format="svg", metadata=silent)
-    plot.svg = Markup(_inline(buffer.getvalue(), name, width, description))  # noqa: S704
+    plot.svg = Markup(_inline(buffer.getvalue(), name, width, description))
 
 
 def _inline(svg: str, name: str, width: float, description: str) -> str:

@@ -79,8 +79,8 @@ def save_artifact(artifact: Artifact, path: Path) -> None:
         "smoothed": smoothed,
         "provenance": dict(artifact.provenance),
     }
-    # Clones, since two nodes may share a tensor, which the format does not take; one metadata field,
-    # since the order of several is not fixed and the same artifact is to give the same bytes.
+    # Clones, since two nodes may share a tensor, which the format does not take. One metadata
+    # field, since the order of several is not fixed and equal artifacts are to be equal bytes.
     tensors = {
         name: tensor.clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()

@@ -18,7 +18,7 @@ def to_linear(coded: NDArray[np.floating]) -> Floats:
 
 
 def place(uvs: FloatArray, bounds: tuple[FloatArray, FloatArray], into: Rectangle) -> Floats:
-    """Chart coordinates (N, 2) moved so that ``bounds`` (low, high) fill ``into`` but its gutter."""
+    """Chart coordinates (N, 2) moved: ``bounds`` (low, high) fill ``into`` less its gutter."""
     scale, shift = _affine(bounds, into)
     return (uvs * scale + shift).astype(np.float32)
 

@@ -1,5 +1,6 @@
 """One frame of a subject under the studio's light: shading and visibility of the covered texels."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from esca.captures.geometry import Camera, FloatArray, Topology
 from esca.rendering.atlas import BIAS
 from esca.rendering.display import from_display
-from esca.rendering.raster import Scene, project
+from esca.rendering.raster import Scene
 from esca.subjects.lighting import Lighting, tone
 from esca.subjects.rig import rest_transform
 from esca.subjects.subject import Skin, Subject
@@ -19,6 +20,7 @@ from esca.subjects.surface import (
     slopes,
     tangents,
     texels_of,
+    turned,
     unit,
     vertex_normals,
     welded,
@@ -79,9 +81,11 @@ class ExposedFrame:
         Seen: inside the picture, on a triangle that faces the camera, nothing in between.
         """
         centre = self.transform[:, :3].T @ (camera.centre - self.transform[:, 3])
-        seen = np.flatnonzero(self.offsets < self.facets @ centre.astype(np.float32))
+        ahead = np.einsum("ij,j->i", self.facets, centre.astype(np.float32))
+        seen = np.flatnonzero(self.offsets < ahead)
         points = self.points[seen]
-        x, y, depth = project(points, camera.projection(self.transform).astype(np.float32)).T
+        projection = camera.projection(self.transform)
+        x, y, depth = (turned(points, projection[:, :3]) + projection[:, 3].astype(np.float32)).T
         rows, columns = camera.size
         inside = (depth > 0) & (x >= 0) & (x < columns * depth) & (y >= 0) & (y < rows * depth)
         view = unit(centre.astype(np.float32) - points)
@@ -89,15 +93,14 @@ class ExposedFrame:
         keep = inside & ~shadowed
         index, view = seen[keep], view[keep]
         raw = np.empty((len(index), 3), np.float32)
-        for first in range(0, len(index), _BLOCK):
-            block = slice(first, first + _BLOCK)
+        for block in _blocks(len(index)):
             raw[block] = self._raw(index[block], view[block])
         return self.plan.texels.index[index], raw
 
     def _raw(self, index: NDArray[np.intp], view: Floats) -> Floats:
         mirrored = self.plan.lighting.specular(
             self.normals[index],
-            view @ self.turn.T.astype(np.float32),
+            turned(view, self.turn),
             self.specular[index],
             self.roughness[index],
             self.occlusion[index],
@@ -114,7 +117,6 @@ def exposed_frame(
     """
     topology, texels = plan.topology, plan.texels
     turn = rest_transform()[:, :3].T @ transform[:, :3]
-    rotate = turn.T.astype(np.float32)
     vertex = vertex_normals(vertices, topology.faces, plan.weld)
     smooth = unit(texels.interpolate(vertex, topology.faces))
     along_u, along_v = tangents(vertices, topology)
@@ -128,8 +130,14 @@ def exposed_frame(
     corners = vertices[topology.faces].astype(np.float64)
     facets = unit(cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
     offsets = np.einsum("ij,ij->i", facets, corners[:, 0])
-    normals = bumped @ rotate
+    normals = turned(bumped, turn)
     occlusion = texels.pick(skin.occlusion)
+    albedo = texels.pick(skin.albedo)
+    scattered = np.empty_like(albedo)
+    for block in _blocks(len(albedo)):
+        scattered[block] = plan.lighting.diffuse(
+            turned(smooth[block], turn), normals[block], albedo[block], occlusion[block]
+        )
     return ExposedFrame(
         plan=plan,
         scene=scene,
@@ -139,10 +147,12 @@ def exposed_frame(
         facets=facets.astype(np.float32)[owner],
         offsets=offsets.astype(np.float32)[owner],
         normals=normals,
-        scattered=plan.lighting.diffuse(
-            smooth @ rotate, normals, texels.pick(skin.albedo), occlusion
-        ),
+        scattered=scattered,
         specular=texels.pick(skin.specular),
         roughness=texels.pick(skin.roughness),
         occlusion=occlusion,
     )
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(first, first + _BLOCK) for first in range(0, count, _BLOCK))

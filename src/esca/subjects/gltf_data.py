@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from esca.errors import EscaError
 
-_COMPONENTS = {
+_COMPONENTS: dict[int, np.dtype] = {
     5120: np.dtype("i1"),
     5121: np.dtype("u1"),
     5122: np.dtype("<i2"),

@@ -91,14 +91,14 @@ class HeadSubject:
         posed = _posed(self.neutral, self.targets, strength)
         squeeze = compression(self.neutral, posed, self.topology.faces, self.weld) * self.pliable
         values = np.stack([np.clip(opened, 0.03, 1.0), squeeze], axis=1)
-        spread = np.zeros((size * size, 2), np.float32)
-        spread[texels.index] = texels.interpolate(values, self.topology.faces)
-        spread = spread.reshape(size, size, 2)
-        albedo, height, folds = squeezed_skin(maps, spread[..., 1])
-        return Skin(albedo, height, maps.specular, maps.roughness, spread[..., 0] * folds)
+        flat = np.zeros((size * size, 2), np.float32)
+        flat[texels.index] = texels.interpolate(values, self.topology.faces)
+        light, squeezed = np.moveaxis(flat.reshape(size, size, 2), -1, 0)
+        albedo, height, folds = squeezed_skin(maps, squeezed)
+        return Skin(albedo, height, maps.specular, maps.roughness, light * folds)
 
     def regions(self, size: int) -> Mapping[str, NDArray[np.bool_]]:
-        """Texels of the facial regions, from landmarks in the file or from what expressions move."""
+        """Texels of the facial regions, by landmarks in the file or by what expressions move."""
         texels, _ = self._at(size)
         result = {}
         for name, vertices in self.areas.items():
@@ -293,7 +293,8 @@ def _laid_out(
         count += len(used)
         charts.append(Chart(part.material, bounds, rectangle))
     # v upwards, so that the face stands upright in the capture's files.
-    chart = np.concatenate(uvs) * np.float32([1.0, -1.0]) + np.float32([0.0, 1.0])
+    chart = np.concatenate(uvs)
+    chart[:, 1] = 1.0 - chart[:, 1]
     return Topology(faces, chart, uv_faces), tuple(charts)
 
 

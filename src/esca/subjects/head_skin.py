@@ -87,7 +87,7 @@ def _pores(albedo: Floats) -> Floats:
 
 
 def compression(
-    rest: FloatArray, posed: FloatArray, faces: NDArray[np.int32], weld: NDArray[np.intp]
+    rest: Floats, posed: Floats, faces: NDArray[np.int32], weld: NDArray[np.intp]
 ) -> Floats:
     """(V,) how much the skin around each vertex is squeezed together, 0 (not at all) to 0.6.
 

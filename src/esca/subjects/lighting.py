@@ -19,7 +19,7 @@ SKIN_F0 = 0.028
 """Normal-incidence reflectance of skin (index of refraction 1.4), that Skin.specular scales."""
 
 SCATTER = np.array([0.75, 0.35, 0.2], np.float32)
-"""How much of the bump map each channel's diffuse light ignores, as light travels under the skin."""
+"""Share of the bump map that each channel's diffuse light ignores: it travels under the skin."""
 
 EXPOSURE = 0.62
 """Factor on radiance before the tone curve."""
@@ -71,11 +71,11 @@ class Lighting:
 
     @cached_property
     def _directions(self) -> Floats:
-        return np.array([light.direction for light in self.lights], np.float32)
+        return np.array([light.direction for light in self.lights], np.float32).reshape(-1, 3)
 
     @cached_property
     def _colours(self) -> Floats:
-        return np.array([light.colour for light in self.lights], np.float32)
+        return np.array([light.colour for light in self.lights], np.float32).reshape(-1, 3)
 
     @cached_property
     def _irradiance(self) -> Floats:
@@ -96,7 +96,7 @@ class Lighting:
 
     def irradiance(self, normals: Floats) -> Floats:
         """(N, 3) irradiance, scaled so that a white surface has that radiance; normals (N, 3)."""
-        return np.maximum(_harmonics(normals) @ self._irradiance, 0.02)
+        return np.maximum(_harmonics(normals).T @ self._irradiance, 0.02)
 
     def diffuse(self, smooth: Floats, bumped: Floats, albedo: Floats, occlusion: Floats) -> Floats:
         """(N, 3) radiance of scattered light.
@@ -144,7 +144,7 @@ class Lighting:
 
 
 def _harmonics(normals: Floats) -> Floats:
-    """(N, 9) un-normalized real spherical harmonics up to order 2."""
+    """(9, N) un-normalized real spherical harmonics up to order 2."""
     x, y, z = np.ascontiguousarray(normals.T)
     basis = np.empty((9, len(normals)), np.float32)
     basis[0] = 1.0
@@ -155,7 +155,7 @@ def _harmonics(normals: Floats) -> Floats:
     basis[6] -= 1.0
     np.multiply(x, z, out=basis[7])
     np.multiply(x - y, x + y, out=basis[8])
-    return basis.T
+    return basis
 
 
 def _ggx(

@@ -82,7 +82,7 @@ def rotation_matrix(vector: FloatArray) -> FloatArray:
 
 
 def studio_rig(count: int = 12) -> tuple[Camera, ...]:
-    """The first ``count`` cameras of the stage, ordered by id; front, left and right are among them.
+    """The first ``count`` cameras of the stage, ordered by id, with front, left and right.
 
     They stand 1.03-1.19 m from the middle of the head with focal lengths of 7600-7800 px, so that
     a face fills the 2048 x 1334 picture. Raises EscaError unless 3 <= ``count`` <= 39.

@@ -2,16 +2,17 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def vertex_loss(predicted: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of normalized vertices (B, 3V)."""
-    return (predicted - target).square().mean()
+    return functional.mse_loss(predicted, target)
 
 
 def texture_loss(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Mean over all texels of ``((predicted - target) mask)^2``, (B, 3, T, T) each."""
-    return ((predicted - target) * mask).square().mean()
+    return functional.mse_loss(predicted * mask, target * mask)
 
 
 def kl_divergence(mean: Tensor, logstd: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 from esca.captures.geometry import FloatArray
 from esca.subjects.procedural.sculpt import CENTRE, surface_along
 
-_FALLOFF = 1.6
+_FALLOFF = 1.3
 _FULL = 1 - np.exp(-np.pi / _FALLOFF)
 _TILT = -0.3
 _FORWARD = np.array([0.0, _TILT, 1.0]) / np.hypot(_TILT, 1)

@@ -63,7 +63,10 @@ def build_ear(name: str, columns: int = 20) -> Part:
 
     back = np.array([np.sin(_FLARE), 0, -np.cos(_FLARE)])
     up = np.array([0.0, 1.0, 0.0])
-    back, up = back * np.cos(_LEAN) - up * np.sin(_LEAN) * 0, up * np.cos(_LEAN) + back * np.sin(_LEAN)
+    back, up = (
+        back * np.cos(_LEAN) - up * np.sin(_LEAN) * 0,
+        up * np.cos(_LEAN) + back * np.sin(_LEAN),
+    )
     out = np.cross(up, back)
     out = out / np.linalg.norm(out) * np.sign(out[0])
     root = surface_along(_HOLE[None], np.array([[1.0, 0.0, 0.0]]), 120.0)[0]

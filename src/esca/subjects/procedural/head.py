@@ -11,7 +11,7 @@ from esca.subjects.procedural.sculpt import surface_along
 
 _NECK_LEVEL = -162.0
 _NECK_AXIS = np.array([0.0, _NECK_LEVEL, -28.0])
-_SLIT_HEIGHT = 0.045
+_SLIT_HEIGHT = 0.04
 _BACK_POINTS = 9
 
 

@@ -66,7 +66,7 @@ class Identity:
 def identity(seed: int) -> Identity:
     """The person that ``seed`` stands for."""
     rng = np.random.default_rng([seed, 0xFACE])
-    shape = np.clip(rng.normal(0, 0.85, 13), -1.7, 1.7)
+    shape = np.clip(rng.normal(0, 1.2, 13), -2.0, 2.0)
     tone = float(rng.uniform(0, len(SKIN_TONES) - 1))
     low = int(tone)
     mix = tone - low

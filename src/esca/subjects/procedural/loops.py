@@ -86,7 +86,11 @@ def lip_curves(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     r = np.clip(np.abs(x) / MOUTH_HALF_WIDTH, 0, 1)
     bow = 1.5 * np.exp(-(((r - 0.24) / 0.15) ** 2))
     upper = MOUTH_LEVEL + 6.6 * (1 - r**1.7) ** 0.9 + bow
-    line = MOUTH_LEVEL + 0.7 * np.exp(-((r / 0.2) ** 2)) * -1 + 0.5 * np.exp(-(((r - 0.5) / 0.25) ** 2))
+    line = (
+        MOUTH_LEVEL
+        + 0.7 * np.exp(-((r / 0.2) ** 2)) * -1
+        + 0.5 * np.exp(-(((r - 0.5) / 0.25) ** 2))
+    )
     lower = MOUTH_LEVEL - 9.2 * (1 - r**2.2) ** 0.85
     return upper, line, lower
 
@@ -109,7 +113,9 @@ def mouth_rings(count: int) -> Rings:
     full = np.sqrt(np.clip(1 - spread**2, 0, 1))
 
     outer_x = 34.5 * spread
-    outer_y = MOUTH_LEVEL + np.where(side >= 0, 14.5, -18.0) * np.cos(np.pi * t) * np.where(side >= 0, 1, -1)
+    outer_y = MOUTH_LEVEL + np.where(side >= 0, 14.5, -18.0) * np.cos(np.pi * t) * np.where(
+        side >= 0, 1, -1
+    )
     loops, lips = [], []
     # Share of the way from the contact line to the border, lift off the face, growth beyond it.
     for share, lift_up, lift_low, grow in (
@@ -132,7 +138,12 @@ def mouth_rings(count: int) -> Rings:
         lips.append(np.full(count, 1.0 if len(loops) <= 3 else (0.5 if len(loops) == 4 else 0.0)))
     contact = loops[0]
     bag = []
-    for back, rise, narrow in ((44.0, 9.0, 0.55), (17.0, 17.0, 1.0), (7.5, 12.0, 1.04), (4.5, 2.2, 1.0)):
+    for back, rise, narrow in (
+        (44.0, 9.0, 0.55),
+        (17.0, 17.0, 1.0),
+        (7.5, 12.0, 1.04),
+        (4.5, 2.2, 1.0),
+    ):
         point = contact.copy()
         point[:, 0] *= narrow
         point[:, 1] += side * rise * (0.35 + 0.65 * full)

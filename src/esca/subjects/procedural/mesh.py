@@ -33,7 +33,12 @@ def grid_faces(rows: int, columns: int, wrap: bool = False) -> Index:
     i, j = np.meshgrid(np.arange(rows - 1), np.arange(columns - (not wrap)), indexing="ij")
     i, j = i.ravel(), j.ravel()
     right = (j + 1) % columns
-    a, b, c, d = i * columns + j, i * columns + right, (i + 1) * columns + right, (i + 1) * columns + j
+    a, b, c, d = (
+        i * columns + j,
+        i * columns + right,
+        (i + 1) * columns + right,
+        (i + 1) * columns + j,
+    )
     return np.vstack([np.column_stack([a, b, c]), np.column_stack([a, c, d])])
 
 

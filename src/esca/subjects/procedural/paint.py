@@ -66,6 +66,8 @@ def paint_skin(layers: Layers, texels: Texels, who: Identity) -> None:
     spots = texels.noise(who.seed + 21, 4.1) + 0.35 * texels.noise(who.seed + 22, 2.0)
     zone = np.exp(-((x / 50) ** 2) - ((y + 18) / 28) ** 2) * smooth((z - 40) / 30)
     layers.tint(0.8 * who.freckles * zone * smooth((spots - 0.95) / 0.5), base * [0.62, 0.46, 0.36])
+    nostril = np.exp(-(((x - 6.4) / 2.9) ** 2) - ((y + 45) / 2.6) ** 2 - ((z - 102.5) / 5) ** 2)
+    layers.tint(0.9 * smooth(1.6 * nostril), base * [0.16, 0.10, 0.09])
     _moles(layers, texels, who)
     grain = 0.6 + 0.45 * texels.noise(who.seed + 41, 2.3, 2)
     shadow = who.stubble * beard(p) * texels.of("skin") * np.clip(grain, 0.1, 1.2)
@@ -77,7 +79,9 @@ def paint_skin(layers: Layers, texels: Texels, who: Identity) -> None:
     layers.roughness[:] = 0.53 - 0.14 * np.clip(oily, 0, 1) + 0.03 * mottle
     layers.specular[:] = 0.95 + 0.25 * np.clip(oily, 0, 1)
 
-    pores = np.minimum(texels.noise(who.seed + 51, 1.6), 0.3) + 0.6 * texels.noise(who.seed + 52, 1.2)
+    pores = np.minimum(texels.noise(who.seed + 51, 1.6), 0.3) + 0.6 * texels.noise(
+        who.seed + 52, 1.2
+    )
     coarse = 0.45 + 0.9 * np.exp(-((x / 40) ** 2) - ((y + 30) / 22) ** 2) * smooth((z - 50) / 30)
     layers.height += 0.042 * coarse * pores + 0.05 * texels.noise(who.seed + 53, 5.0, 2)
 
@@ -89,7 +93,9 @@ def _moles(layers: Layers, texels: Texels, who: Identity) -> None:
     for centre, radius in zip(centres, rng.uniform(0.8, 1.5, 5), strict=True):
         place = texels.position[skin[((texels.uv[skin] - centre) ** 2).sum(1).argmin()]]
         near = np.linalg.norm(texels.position - place, axis=1)
-        layers.tint(0.65 * smooth((radius + 0.4 - near) / 0.8), np.array(who.skin) * [0.42, 0.30, 0.24])
+        layers.tint(
+            0.65 * smooth((radius + 0.4 - near) / 0.8), np.array(who.skin) * [0.42, 0.30, 0.24]
+        )
 
 
 def paint_lids(layers: Layers, texels: Texels, who: Identity) -> None:
@@ -101,7 +107,7 @@ def paint_lids(layers: Layers, texels: Texels, who: Identity) -> None:
     rim = on * smooth((ring - 4.05) / 0.5)
     layers.tint(0.75 * rim, np.array([0.48, 0.22, 0.19]) * (0.4 + base[0]))
     layers.gloss(rim, 1.1, 0.18)
-    lash = on * np.where(side > 0, bell(ring - 3.85, 0.5), 0.34 * bell(ring - 4.0, 0.22))
+    lash = on * np.where(side > 0, bell(ring - 3.75, 0.7), 0.34 * bell(ring - 4.0, 0.22))
     lash *= smooth((np.abs(texels.position[:, 0]) - 17.5) / 6)
     layers.tint(0.95 * lash, np.array(who.hair) * 0.25)
     layers.gloss(lash, 0.5, 0.6)
@@ -118,7 +124,9 @@ def paint_lips(layers: Layers, texels: Texels, who: Identity) -> None:
     base = np.array(who.skin)
     red = base * [0.92, 0.60, 0.60] + [0.012, 0.0, 0.006]
     layers.tint(0.86 * lip, red)
-    groove = texels.noise(who.seed + 61, 2.5) * 0.5 + np.cos(p[:, 0] * 3.4 + 2 * texels.noise(who.seed + 62, 7.5))
+    groove = texels.noise(who.seed + 61, 2.5) * 0.5 + np.cos(
+        p[:, 0] * 3.4 + 2 * texels.noise(who.seed + 62, 7.5)
+    )
     layers.height += 0.045 * lip * groove
     layers.albedo *= (1 + 0.05 * lip * groove)[:, None]
     layers.gloss(lip, 1.15, 0.36)

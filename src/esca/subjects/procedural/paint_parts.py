@@ -23,10 +23,14 @@ def paint_eyes(layers: Layers, texels: Texels, who: Identity) -> None:
         rng = np.random.default_rng([who.seed, 3])
         fibres = np.zeros(len(rows))
         for waves in (17, 31, 47, 64):
-            fibres += 0.4 * np.cos(waves * turn + rng.uniform(0, 6) + 1.5 * np.cos(3 * turn + share * 4))
+            fibres += 0.4 * np.cos(
+                waves * turn + rng.uniform(0, 6) + 1.5 * np.cos(3 * turn + share * 4)
+            )
         iris = 0.7 * np.array(who.iris)
         colour = iris * np.clip(1 + 0.30 * fibres, 0.4, 2)[:, None]
-        colour *= (0.85 + 0.75 * bell(share - 0.52, 0.17) - 0.25 * smooth((share - 0.7) / 0.3))[:, None]
+        colour *= (0.85 + 0.75 * bell(share - 0.52, 0.17) - 0.25 * smooth((share - 0.7) / 0.3))[
+            :, None
+        ]
         colour += 0.35 * bell(share - 0.47, 0.09)[:, None] * np.array([0.10, 0.06, 0.02])
         colour *= (1 - 0.8 * smooth((share - 0.80) / 0.2))[:, None]
         colour *= smooth((share - 0.33) / 0.08)[:, None]
@@ -63,7 +67,9 @@ def paint_teeth(layers: Layers, texels: Texels, who: Identity) -> None:
         pink = np.array([0.42, 0.15, 0.14]) * (1 - 0.2 * bell(gap, 0.8))[:, None]
         gum = np.clip(gum, 0, 1)[:, None]
         layers.albedo[rows] = enamel + gum * (pink - enamel)
-        layers.height[rows] = 0.5 * np.sqrt(np.clip(4 * inside * (1 - inside), 0, 1)) * (1 - gum[:, 0])
+        layers.height[rows] = (
+            0.5 * np.sqrt(np.clip(4 * inside * (1 - inside), 0, 1)) * (1 - gum[:, 0])
+        )
         layers.specular[rows] = 1.5 - 0.4 * gum[:, 0]
         layers.roughness[rows] = 0.24
 

@@ -58,7 +58,11 @@ def _arch(spread: FloatArray, inset: FloatArray, front: float) -> tuple[FloatArr
 def build_teeth(name: str, columns: int = 17) -> Part:
     """One row of teeth with its gum. Local v: 0 gum outside, 0.3 gum line, 0.75 edge, 1 inside."""
     upper = name == "upper_teeth"
-    heights = (-49.0, -58.5, -63.5, -69.4, -68.4, -54.0) if upper else (-88.0, -79.0, -74.5, -69.2, -69.8, -84.0)
+    heights = (
+        (-49.0, -58.5, -63.5, -69.4, -68.4, -54.0)
+        if upper
+        else (-88.0, -79.0, -74.5, -69.2, -69.8, -84.0)
+    )
     insets = (1.0, 0.0, -0.2, 0.7, 3.4, 7.0)
     down = (0.0, 0.3, 0.52, 0.74, 0.82, 1.0)
     spread = np.linspace(-1, 1, columns)
@@ -72,7 +76,9 @@ def build_teeth(name: str, columns: int = 17) -> Part:
         local[..., 1] = 1 - local[..., 1]
     faces = grid_faces(len(rows), columns)
     jaw = np.full(len(rows) * columns, 0.0 if upper else 1.0)
-    part = Part(name, np.vstack(rows), faces, place(name, local.reshape(-1, 2)), faces, {"jaw": jaw})
+    part = Part(
+        name, np.vstack(rows), faces, place(name, local.reshape(-1, 2)), faces, {"jaw": jaw}
+    )
     centre = np.array([0.0, part.positions[:, 1].mean(), 50.0])
     return outward(part, centre)
 

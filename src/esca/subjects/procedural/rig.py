@@ -95,7 +95,9 @@ class Rig:
     def _close_lids(self, moved: FloatArray, weights: Mapping[str, float], side: str) -> None:
         rows = self.lid_rows[side]
         pitch, _ = self._gaze(weights, side)
-        squint = weights.get(f"eyeSquint_{side}", 0.0) + 0.4 * weights.get(f"cheekSquint_{side}", 0.0)
+        squint = weights.get(f"eyeSquint_{side}", 0.0) + 0.4 * weights.get(
+            f"cheekSquint_{side}", 0.0
+        )
         squint += 0.25 * weights.get(f"mouthSmile_{side}", 0.0)
         blink = weights.get(f"eyeBlink_{side}", 0.0)
         wide = weights.get(f"eyeWide_{side}", 0.0) - 0.3 * weights.get(f"browDown_{side}", 0.0)

@@ -82,9 +82,7 @@ def _nose(p: FloatArray, d: FloatArray) -> FloatArray:
     return _carve(d, _cone(p, (0, -48, 108), (0, -59, 108.5), 2.6, 3.2), 6)
 
 
-def surface_along(
-    origins: FloatArray, directions: FloatArray, reach: float = 240.0
-) -> FloatArray:
+def surface_along(origins: FloatArray, directions: FloatArray, reach: float = 240.0) -> FloatArray:
     """Outermost skin point on each ray, (N, 3): marched inwards from ``reach`` mm to the origin."""
     travel = np.full(len(directions), reach)
     active = np.arange(len(directions))

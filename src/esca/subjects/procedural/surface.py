@@ -123,8 +123,7 @@ class Surface:
         line = np.interp(x, *BROW.T)
         areas = {
             "eyes": texels.of("eye_L", "eye_R") | (skin & (lid > 1.0)),
-            "mouth": texels.of("upper_teeth", "lower_teeth", "tongue")
-            | (skin & (ring > 1.4)),
+            "mouth": texels.of("upper_teeth", "lower_teeth", "tongue") | (skin & (ring > 1.4)),
             "nose": skin & (z > 84) & (x < 8 + 12 * smooth((-y - 2) / 34)) & (y > -50) & (y < 4),
             "brows": skin & (z > 50) & (np.abs(y - line) < 6.5) & (x > 6) & (x < 55),
             "face": skin & (z > 20) & (y > -118) & (scalp(p, self.who.hairline) < 0),

@@ -68,29 +68,37 @@ class Texels:
 
 def _lattice(position: FloatArray, seed: int, length: float) -> FloatArray:
     """Trilinear noise with smoothed corners; repeats after 32 cells."""
-    table = np.random.default_rng(seed).standard_normal(32768).astype(np.float32)
+    table = np.random.default_rng(seed).standard_normal((32, 32, 32)).astype(np.float32)
     # Turned, so that no lattice plane lies along the face.
-    place = position @ (np.array([[0.8, 0.36, -0.48], [-0.6, 0.48, -0.64], [0.0, 0.8, 0.6]]) / length)
-    corner = np.floor(place).astype(np.int64)
-    blend = smooth(place - corner).astype(np.float32)
-    total = np.zeros(len(position), np.float32)
-    for offset in range(8):
-        step = np.array([offset >> 2 & 1, offset >> 1 & 1, offset & 1])
-        cell = (corner + step) & 31
-        weight = np.where(step, blend, 1 - blend).prod(1)
-        total += weight * table[cell[:, 0] * 1024 + cell[:, 1] * 32 + cell[:, 2]]
-    return 1.5 * total.astype(np.float64)
+    turn = np.array([[0.8, 0.36, -0.48], [-0.6, 0.48, -0.64], [0.0, 0.8, 0.6]])
+    low, high, blend = [], [], []
+    for place in (position @ (turn / length)).T:
+        floor = np.floor(place)
+        share = (place - floor).astype(np.float32)
+        cell = floor.astype(np.int32)
+        low.append(cell & 31)
+        high.append((cell + 1) & 31)
+        blend.append(share * share * (3 - 2 * share))
+    planes = []
+    for x in (low[0], high[0]):
+        rows = []
+        for y in (low[1], high[1]):
+            near, far = table[x, y, low[2]], table[x, y, high[2]]
+            rows.append(near + blend[2] * (far - near))
+        planes.append(rows[0] + blend[1] * (rows[1] - rows[0]))
+    return 1.5 * (planes[0] + blend[0] * (planes[1] - planes[0])).astype(np.float64)
 
 
 def _nearest(mask: Bool, texels: int) -> NDArray[np.int64]:
     """Row of the covered texel that each texel takes its value from, -1 beyond ``texels``."""
-    source = np.full(mask.shape, -1, np.int64)
-    source[mask] = np.arange(mask.sum())
+    source = np.full(np.add(mask.shape, 2), -1, np.int64)
+    inner = source[1:-1, 1:-1]
+    inner[mask] = np.arange(mask.sum())
     for _ in range(texels):
-        for axis, shift in ((0, 1), (0, -1), (1, 1), (1, -1)):
-            moved = np.roll(source, shift, axis)
-            source = np.where(source < 0, moved, source)
-    return source
+        around = (source[:-2, 1:-1], source[2:, 1:-1], source[1:-1, :-2], source[1:-1, 2:])
+        best = np.maximum.reduce(around)
+        inner[:] = np.where(inner < 0, best, inner)
+    return inner.copy()
 
 
 def build_texels(assembly: Assembly, size: int) -> Texels:

@@ -20,11 +20,18 @@ class Fold:
 FOLDS: dict[str, Fold] = {
     "forehead": Fold(0.10, (("browInnerUp", 0.6), ("browOuterUp", 0.55))),
     "frown": Fold(0.08, (("browDown", 0.9), ("noseSneer", 0.3))),
-    "crow": Fold(0.10, (("eyeSquint", 0.6), ("mouthSmile", 0.55), ("cheekSquint", 0.5), ("eyeBlink", 0.15))),
+    "crow": Fold(
+        0.10, (("eyeSquint", 0.6), ("mouthSmile", 0.55), ("cheekSquint", 0.5), ("eyeBlink", 0.15))
+    ),
     "under_eye": Fold(0.22, (("eyeSquint", 0.6), ("cheekSquint", 0.6), ("mouthSmile", 0.3))),
-    "nasolabial": Fold(0.26, (("mouthSmile", 0.85), ("noseSneer", 0.5), ("mouthUpperUp", 0.5), ("mouthStretch", 0.3))),
+    "nasolabial": Fold(
+        0.26,
+        (("mouthSmile", 0.85), ("noseSneer", 0.5), ("mouthUpperUp", 0.5), ("mouthStretch", 0.3)),
+    ),
     "bunny": Fold(0.0, (("noseSneer", 0.9),)),
-    "corner": Fold(0.14, (("mouthFrown", 0.8), ("mouthSmile", 0.35), ("mouthDimple", 0.6), ("mouthPress", 0.3))),
+    "corner": Fold(
+        0.14, (("mouthFrown", 0.8), ("mouthSmile", 0.35), ("mouthDimple", 0.6), ("mouthPress", 0.3))
+    ),
     "chin": Fold(0.05, (("mouthShrugLower", 0.9), ("mouthFrown", 0.35), ("mouthPucker", 0.3))),
     "pucker": Fold(0.03, (("mouthPucker", 0.9), ("mouthFunnel", 0.25))),
 }
@@ -73,14 +80,20 @@ def fold_maps(texels: Texels, seed: int) -> dict[str, FloatArray]:
     maps = {"forehead": 0.42 * front * lines}
 
     inner, along = _to_curve(flat, np.array([(5.2, 6.0), (6.4, 14.0), (7.6, 24.0)]))
-    maps["frown"] = 0.7 * front * _crease(inner + 0.2 * waver, 1.1) * np.sin(np.pi * np.clip(along, 0.04, 0.96))
+    maps["frown"] = (
+        0.7 * front * _crease(inner + 0.2 * waver, 1.1) * np.sin(np.pi * np.clip(along, 0.04, 0.96))
+    )
 
     reach = np.hypot(x - 42.5, (y - 0.5) * 1.0 + (68 - np.minimum(z, 72)) * 0.0)
     turn = np.degrees(np.arctan2(y - 0.5, np.maximum(x - 42.5, 1e-3)))
     rays = np.zeros(len(p))
     for angle, depth in ((34.0, 0.6), (15.0, 1.0), (-5.0, 1.0), (-24.0, 0.8), (-42.0, 0.5)):
-        rays += depth * _crease((turn - angle + 4 * waver) * np.maximum(reach, 3) * np.pi / 180, 0.7)
-    maps["crow"] = 0.36 * skin * rays * smooth((reach - 4) / 5) * smooth((22 - reach) / 9) * (x > 42.5)
+        rays += depth * _crease(
+            (turn - angle + 4 * waver) * np.maximum(reach, 3) * np.pi / 180, 0.7
+        )
+    maps["crow"] = (
+        0.36 * skin * rays * smooth((reach - 4) / 5) * smooth((22 - reach) / 9) * (x > 42.5)
+    )
 
     bags = np.zeros(len(p))
     for drop, depth in ((-9.5, 1.0), (-13.0, 0.7)):
@@ -88,7 +101,9 @@ def fold_maps(texels: Texels, seed: int) -> dict[str, FloatArray]:
         bags += depth * _crease(y - arc - 0.4 * waver, 0.9) * smooth((17 - np.abs(x - 30)) / 8)
     maps["under_eye"] = 0.3 * front * bags
 
-    curve = np.array([(16.5, -36), (20.5, -42), (25.5, -51), (30.5, -60), (33.0, -69), (33.0, -76)], float)
+    curve = np.array(
+        [(16.5, -36), (20.5, -42), (25.5, -51), (30.5, -60), (33.0, -69), (33.0, -76)], float
+    )
     distance, along = _to_curve(flat, curve)
     fade = smooth(along / 0.18) * smooth((1 - along) / 0.4)
     maps["nasolabial"] = 0.95 * front * fade * _crease(distance + 0.3 * waver, 1.9)
@@ -100,7 +115,9 @@ def fold_maps(texels: Texels, seed: int) -> dict[str, FloatArray]:
 
     curve = np.array([(27.5, -66), (28.8, -71), (29.5, -78), (28.5, -85)], float)
     distance, along = _to_curve(flat, curve)
-    maps["corner"] = 0.6 * front * smooth((1 - along) / 0.7) * smooth(along / 0.1) * _crease(distance, 1.2)
+    maps["corner"] = (
+        0.6 * front * smooth((1 - along) / 0.7) * smooth(along / 0.1) * _crease(distance, 1.2)
+    )
 
     pebble = texels.noise(seed + 77, 5.0, 2)
     maps["chin"] = 0.35 * front * pebble * np.exp(-((x / 17) ** 2) - ((y + 95) / 11) ** 2)
