@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
+from esca.errors import EscaError
 from esca.evaluation import Clips, FloatDecoder, Method, evaluate
 from esca.evaluation.metrics import psnr
 from esca.evaluation.vdp import jod
@@ -50,6 +52,24 @@ def test_rows_hold_the_metrics_of_the_videos(clips: Clips, shifted: Any) -> None
         nose = row.regions["nose"]
         assert nose.psnr == pytest.approx(psnr(video[box], clip.reference[box], clip.mask[box]))
         assert nose.vdp == pytest.approx(jod(video[box], clip.reference[box]), abs=1e-5)
+
+
+def test_an_unknown_display_is_named_before_any_work(one_view: Clips, replay: Any) -> None:
+    cinema = replace(one_view, protocol=replace(one_view.protocol, display="cinema"))
+    with pytest.raises(EscaError, match="display: expected one of"):
+        evaluate([Method("replay", "W4A4", 1, replay)], cinema)
+    assert replay.calls == 0
+
+
+def test_a_failure_in_a_method_leaves_torchs_threads_alone(one_view: Clips) -> None:
+    class Failing:
+        def decode(self, z: object, view: object) -> Any:
+            raise EscaError("decoder failing: out of order")
+
+    before = torch.get_num_threads()
+    with pytest.raises(EscaError, match="out of order"):
+        evaluate([Method("failing", "W4A4", 1, Failing())], one_view)
+    assert torch.get_num_threads() == before
 
 
 def test_against_its_own_rendering_the_avatar_is_perfect(one_view: Clips) -> None:

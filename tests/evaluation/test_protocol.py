@@ -31,6 +31,7 @@ def test_it_says_what_is_scored() -> None:
         ("scale", 0.0),
         ("scale", 1.5),
         ("supersample", 0),
+        ("crop", "hand"),
         ("margin", -0.1),
         ("fps", 0.0),
         ("frames", 0),

@@ -22,8 +22,19 @@ def test_a_camera_gets_its_own_colours(clips: Clips) -> None:
     raw = torch.zeros(1, 3, 256, 256)
     (plain,) = clips.pictures(raw, 0)
     (tinted,) = clips.pictures(raw, 1)
-    assert np.abs(plain - clips.texture_mean.permute(1, 2, 0).numpy()).max() < 1e-3
+    inner = slice(8, -8)
+    expected = clips.texture_mean.permute(1, 2, 0).numpy()
+    assert np.abs(plain - expected)[inner, inner].max() < 1e-3
     assert np.abs(tinted - plain - 0.3 * clips.texture_std).max() < 1e-3
+
+
+def test_charts_are_bled_beyond_their_borders(clips: Clips) -> None:
+    # The mask's chart ends at u = 0.02, between the texels 4 and 5 of 256.
+    texture = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    (picture,) = clips.pictures(texture, 0)
+    row = picture[100]
+    assert (row[4] == row[5]).all() and (row[3] == row[5]).all()
+    assert (row[2] != row[5]).any() and (row[6] != row[5]).any()
 
 
 def test_decoding_is_done_in_batches_and_does_not_depend_on_them(

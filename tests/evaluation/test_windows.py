@@ -3,7 +3,15 @@ import pytest
 
 from esca.captures.geometry import Camera, Topology
 from esca.errors import EscaError
-from esca.evaluation.windows import Box, crop_photo, cropped, head_box, joined, region_boxes
+from esca.evaluation.windows import (
+    Box,
+    crop_photo,
+    cropped,
+    framed_vertices,
+    head_box,
+    joined,
+    region_boxes,
+)
 from esca.rendering.raster import project, rasterize
 
 UPRIGHT = np.hstack([np.eye(3), np.zeros((3, 1))])
@@ -52,6 +60,17 @@ def test_the_cropped_camera_sees_the_box() -> None:
     assert corners.max(axis=0) == pytest.approx([25, 25])
     with pytest.raises(EscaError, match=r"protocol scale: 0\.001 leaves nothing"):
         cropped(camera(), Box(0, 10, 0, 10), 0.001)
+
+
+def test_the_window_holds_all_vertices_or_those_of_the_face() -> None:
+    mask = np.zeros((10, 10), bool)
+    mask[7:, 7:] = True
+    assert framed_vertices(TOPOLOGY, 5, "head", {}).tolist() == [0, 1, 2, 3, 4]
+    assert framed_vertices(TOPOLOGY, 5, "face", {"face": mask}).tolist() == [2]
+    with pytest.raises(EscaError, match="protocol crop: 'face' needs a facial region"):
+        framed_vertices(TOPOLOGY, 5, "face", {"eyes": mask})
+    with pytest.raises(EscaError, match="region face: holds no vertex"):
+        framed_vertices(TOPOLOGY, 5, "face", {"face": np.zeros((10, 10), bool)})
 
 
 def test_a_photo_is_averaged_over_each_pixels_area() -> None:

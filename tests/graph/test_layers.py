@@ -109,9 +109,7 @@ def test_one_residual_a_pass_and_nothing_after_the_activation() -> None:
         outputs={"y": "late"},
     )
     assert members(graph) == [("a", "first"), ("second", "act"), ("late",)]
-    doubled = chain(
-        ("a", conv(), ("x",)), ("twice", Add(), ("a", "a")), outputs={"y": "twice"}
-    )
+    doubled = chain(("a", conv(), ("x",)), ("twice", Add(), ("a", "a")), outputs={"y": "twice"})
     assert members(doubled) == [("a",), ("twice",)]
     step = schedule(doubled)[1]
     assert isinstance(step, Layer)

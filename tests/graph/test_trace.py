@@ -231,7 +231,7 @@ UNSUPPORTED = {
     "sigmoid": ("tail", nn.Sequential(conv(2, 3), nn.Sigmoid())),
     "batch_norm": ("tail", nn.Sequential(conv(2, 3), nn.BatchNorm2d(3))),
     "groups=2": ("deep.1", nn.Sequential(nn.ReLU(), conv(2, 4, groups=2))),
-    "dilation=": ("deep.1", nn.Sequential(nn.ReLU(), conv(2, 4, 3, dilation=2))),
+    "dilation=": ("deep.1", nn.Sequential(nn.ReLU(), conv(2, 4, 3, dilation=2, padding=2))),
     "padding=": ("deep.1", nn.Sequential(nn.ReLU(), conv(2, 4, 3, padding=(1, 0)))),
     "stride=": ("deep.1", nn.Sequential(nn.ReLU(), conv(2, 4, 3, stride=(1, 2)))),
     "align_corners=True": (
@@ -308,7 +308,9 @@ def test_wrong_inputs_and_outputs_are_named() -> None:
 
 
 def test_tracing_leaves_the_module_alone_and_shares_nothing_with_it() -> None:
-    module = nn.Sequential(conv(2, 2), nn.Dropout(), nn.utils.parametrizations.weight_norm(conv(2, 2)))
+    module = nn.Sequential(
+        conv(2, 2), nn.Dropout(), nn.utils.parametrizations.weight_norm(conv(2, 2))
+    )
     module.train()
     module[1].eval()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}

@@ -4,7 +4,13 @@ from numpy.typing import NDArray
 
 from esca.captures.geometry import Camera, FloatArray, Topology
 from esca.errors import EscaError
-from esca.rendering.atlas import dilate, rasterize_uv, texel_positions, texel_visibility
+from esca.rendering.atlas import (
+    border_texels,
+    dilate,
+    rasterize_uv,
+    texel_positions,
+    texel_visibility,
+)
 from esca.rendering.raster import Scene
 
 Head = tuple[NDArray[np.float64], Topology]
@@ -103,11 +109,26 @@ def test_dilate_bleeds_by_the_given_texels() -> None:
     assert texture.sum() == 6 + 27
 
 
-def test_dilate_keeps_the_inside_and_averages_neighbours() -> None:
-    texture = np.zeros((1, 3, 1), np.float32)
-    texture[0, 0], texture[0, 2] = 10, 20
-    bled = dilate(texture, np.array([[True, False, True]]), 5)
-    assert bled.ravel().tolist() == [10, 15, 20]
+def test_dilate_takes_values_from_the_nearest_side() -> None:
+    texture = np.zeros((1, 7, 1), np.float32)
+    texture[0, 0], texture[0, 5], texture[0, 6] = 10, 20, 30
+    mask = texture[..., 0] > 0
+    assert dilate(texture, mask, 2).ravel().tolist() == [10, 10, 10, 20, 20, 20, 30]
+    assert dilate(texture, mask, 0).ravel().tolist() == texture.ravel().tolist()
+
+
+def test_border_texels_serve_every_texture_of_a_mask() -> None:
+    random = np.random.default_rng(0)
+    mask = random.random((12, 12)) < 0.1
+    targets, sources = border_texels(mask, 3)
+    assert mask.ravel()[sources].all()
+    assert not mask.ravel()[targets].any()
+    steps = np.abs(np.stack(np.divmod(targets, 12)) - np.stack(np.divmod(sources, 12))).max(axis=0)
+    assert set(steps) <= {1, 2, 3}
+    rows, columns = np.nonzero(~mask)
+    inside = np.argwhere(mask)
+    away = np.abs(np.stack([rows, columns], 1)[:, None] - inside).max(axis=2).min(axis=1)
+    assert len(targets) == (away <= 3).sum()
 
 
 def test_bad_sizes_are_named(square: Head) -> None:

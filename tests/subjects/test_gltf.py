@@ -217,11 +217,14 @@ def test_damage_is_named(builder, tmp_path, damage, message):
 def test_not_a_gltf_file(tmp_path, builder):
     with pytest.raises(EscaError, match="no such file"):
         read_gltf(tmp_path / "none.glb")
-    for content in (b"", b"hello", b"glTF", b"glTF\2\0\0\0\xff\0\0\0\xff\xff\0\0JSON{", b"[]", b"{}"):
+    for content in (b"", b"hello", b"glTF", b"glTF\2\0\0\0\xff\0\0\0\xff\xff\0\0JSON{", b"[]"):
         path = tmp_path / "bad.glb"
         path.write_bytes(content)
-        with pytest.raises(EscaError, match="glTF 2.0"):
+        with pytest.raises(EscaError, match=r"glTF 2\.0"):
             read_gltf(path)
+    (tmp_path / "empty.gltf").write_text("{}")
+    with pytest.raises(EscaError, match="holds no mesh"):
+        read_gltf(tmp_path / "empty.gltf")
     whole = builder.glb(tmp_path / "a.glb").read_bytes()
     (tmp_path / "cut.glb").write_bytes(whole[: len(whole) * 2 // 3])
     with pytest.raises(EscaError, match=r"cut\.glb"):

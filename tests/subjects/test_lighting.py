@@ -42,9 +42,7 @@ def _ggx_reference(normal, view, light, f0, alpha):
         return 0.0
     a2 = alpha**2
     density = a2 / ((nh**2 * (a2 - 1) + 1) ** 2)
-    smith = 0.5 / (
-        nl * np.sqrt(nv**2 * (1 - a2) + a2) + nv * np.sqrt(nl**2 * (1 - a2) + a2)
-    )
+    smith = 0.5 / (nl * np.sqrt(nv**2 * (1 - a2) + a2) + nv * np.sqrt(nl**2 * (1 - a2) + a2))
     return density * smith * (f0 + (1 - f0) * (1 - vh) ** 5) * nl
 
 

@@ -5,6 +5,7 @@ one Frobenius norm for all of ``weight`` and one gain ``g`` per output channel.
 """
 
 from torch import Tensor, nn
+from torch.linalg import vector_norm
 from torch.nn import functional
 
 
@@ -12,7 +13,7 @@ def normalized(weight: Tensor, g: Tensor, axis: int) -> Tensor:
     """``weight * g / ||weight||_F``, with ``g`` along ``axis``, the output channels."""
     shape = [1] * weight.dim()
     shape[axis] = -1
-    return weight * (g / weight.square().sum().sqrt()).reshape(shape)
+    return weight * (g / vector_norm(weight)).reshape(shape)
 
 
 class NormedLinear(nn.Linear):
@@ -24,7 +25,8 @@ class NormedLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_features) to (B, out_features)."""
-        return functional.linear(x, normalized(self.weight, self.g, 0), self.bias)
+        # The gain goes onto the outputs: a mesh layer of millions of weights is then never copied.
+        return functional.linear(x, self.weight) * (self.g / vector_norm(self.weight)) + self.bias
 
 
 class NormedConv2d(nn.Conv2d):

@@ -55,7 +55,9 @@ class Clips:
     """Everything that :func:`esca.evaluation.evaluate` needs besides the decoders.
 
     ``protocol.reference`` is what was really used, never "auto". ``texture_mean``: (3, T, T) at the
-    avatar's texture size. Made by :func:`esca.evaluation.prepare_clips`.
+    avatar's texture size. ``border``: targets and sources of :func:`border_texels`; captures are
+    black between charts, and without bleeding every seam would show. Made by
+    :func:`esca.evaluation.prepare_clips`.
     """
 
     protocol: Protocol
@@ -65,6 +67,7 @@ class Clips:
     texture_std: float
     vertex_mean: Tensor
     vertex_std: float
+    border: tuple[NDArray[np.int64], NDArray[np.int64]]
     segments: tuple[Segment, ...]
 
     def pictures(self, textures: Tensor, camera_index: int) -> Iterator[NDArray[np.float32]]:
@@ -73,8 +76,12 @@ class Clips:
         index = torch.full((len(textures),), camera_index, device=device)
         with torch.no_grad():
             coloured = self.avatar.colour(textures.to(device), index).cpu()
+        targets, sources = self.border
         for texture in denormalize_texture(coloured, self.texture_mean, self.texture_std):
-            yield texture.permute(1, 2, 0).numpy()
+            picture = texture.permute(1, 2, 0).contiguous().numpy()
+            flat = picture.reshape(-1, 3)
+            flat[targets] = flat[sources]
+            yield picture
 
     def meshes(self, meshes: Tensor) -> NDArray[np.float32]:
         """(B, V, 3) mm of decoded meshes (B, 3V)."""

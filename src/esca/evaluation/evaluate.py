@@ -1,6 +1,5 @@
 """Decoders against the reference: render what each decodes and score it."""
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -8,9 +7,10 @@ import torch
 
 from esca.evaluation.clips import Clip, Clips, Segment
 from esca.evaluation.metrics import Video, flicker, psnr, ssim
+from esca.evaluation.protocol import Protocol
 from esca.evaluation.rows import RegionScore, Row
 from esca.evaluation.table import combined
-from esca.evaluation.vdp import jod
+from esca.evaluation.vdp import check_display, jod
 from esca.evaluation.videos import FloatDecoder, Method, render_videos
 
 FP32 = "fp32"
@@ -27,56 +27,51 @@ def evaluate(
 
     ``progress``: steps of one method in one segment. ``on_video`` gets every rendered video
     (F, H, W, 3) before it is dropped, the fp32 ones first. Memory: the videos of one segment of the
-    fp32 avatar and of one method. EscaError if a decoder's output has another shape or is not
+    fp32 avatar and of two methods. EscaError if a decoder's output has another shape or is not
     finite, or without pyfvvdp.
     """
+    check_display(clips.protocol.display)
     own = FloatDecoder(clips.avatar)
     everything = [Method(FP32, FP32, own.bytes, own), *methods]
-    total, done = len(everything) * len(clips.segments), 0
-    parts: dict[int, list[tuple[int, list[Row]]]] = {}
+    parts: list[list[tuple[float, list[Row]]]] = [[] for _ in everything]
+    total = len(everything) * len(clips.segments)
+
+    def finish(number: int, scores: Sequence[_Scores], frames: int) -> None:
+        parts[number].append((frames, [view.result() for view in scores]))
+        if progress:
+            progress(sum(len(part) for part in parts), total)
+
     threads = torch.get_num_threads()
-    workers = max(1, min(threads, os.cpu_count() or 1))
-    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        try:
-            for segment in clips.segments:
-                fp32: list[Video] = []
-                for number, method in enumerate(everything):
-                    videos = render_videos(method, segment, clips)
-                    fp32 = fp32 or videos
-                    rows = _scores(pool, method, segment, clips, videos, fp32)
-                    parts.setdefault(number, []).append((len(segment.frames), rows))
-                    if on_video:
-                        for clip, video in zip(segment.clips, videos, strict=True):
-                            on_video(method, segment, clip, video)
-                    done += 1
-                    if progress:
-                        progress(done, total)
-        finally:
-            torch.set_num_threads(threads)
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        for segment in clips.segments:
+            fp32: list[Video] = []
+            scores: list[_Scores] = []
+            for number, method in enumerate(everything):
+                videos = render_videos(method, segment, clips)
+                fp32 = fp32 or videos
+                # The method before was being scored while this one was rendered.
+                if scores:
+                    finish(number - 1, scores, len(segment.frames))
+                scores = [
+                    _Scores(pool, method, clip, clips.protocol, video, ideal)
+                    for clip, video, ideal in zip(segment.clips, videos, fp32, strict=True)
+                ]
+                if on_video:
+                    for clip, video in zip(segment.clips, videos, strict=True):
+                        on_video(method, segment, clip, video)
+            finish(len(everything) - 1, scores, len(segment.frames))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
     return tuple(
-        combined([(frames, rows[view]) for frames, rows in parts[number]])
-        for number in range(len(everything))
+        combined([(frames, rows[view]) for frames, rows in part])
+        for part in parts
         for view in range(len(clips.protocol.views))
     )
 
 
-def _scores(
-    pool: ThreadPoolExecutor,
-    method: Method,
-    segment: Segment,
-    clips: Clips,
-    videos: Sequence[Video],
-    fp32: Sequence[Video],
-) -> list[Row]:
-    """One row a view; every score is a job of its own, so that all cores have work."""
-    rows = [
-        _Jobs(pool, method, clip, clips, video, ideal)
-        for clip, video, ideal in zip(segment.clips, videos, fp32, strict=True)
-    ]
-    return [row.result() for row in rows]
-
-
-class _Jobs:
+class _Scores:
     """The scores of one video, being computed."""
 
     def __init__(
@@ -84,11 +79,10 @@ class _Jobs:
         pool: ThreadPoolExecutor,
         method: Method,
         clip: Clip,
-        clips: Clips,
+        protocol: Protocol,
         video: Video,
         ideal: Video,
     ) -> None:
-        protocol = clips.protocol
         display = (protocol.display, protocol.fps, protocol.foveated)
         truth = ideal if clip.reference is None else clip.reference
         self.method, self.clip = method, clip

@@ -16,13 +16,21 @@ from esca.errors import EscaError
 from esca.evaluation.clips import Clip, Clips, Segment, as_display
 from esca.evaluation.metrics import Video
 from esca.evaluation.protocol import Protocol, Reference
-from esca.evaluation.windows import SMALLEST, crop_photo, cropped, head_box, joined, region_boxes
-from esca.rendering.atlas import dilate
+from esca.evaluation.windows import (
+    SMALLEST,
+    crop_photo,
+    cropped,
+    framed_vertices,
+    head_box,
+    joined,
+    region_boxes,
+)
+from esca.rendering.atlas import border_texels, dilate, rasterize_uv
 from esca.rendering.raster import Scene
 from esca.rendering.shade import coverage, shade, view_raster
 
 BLEED = 2
-"""Texels by which a camera's own texture is bled into what that camera did not see."""
+"""Texels by which charts, and what a camera saw of them, are bled beyond their borders."""
 
 REGION_MARGIN = 0.1
 
@@ -57,9 +65,11 @@ def prepare_clips(
         capture.texture_std,
         torch.from_numpy(capture.vertex_mean),
         capture.vertex_std,
+        border_texels(rasterize_uv(capture.topology, avatar.texture_size).foreground, BLEED),
         (),
     )
     scored = {name: regions[name] for name in protocol.regions if name in regions}
+    framed = framed_vertices(capture.topology, capture.vertex_count, protocol.crop, regions)
     total = sum(len(frames) for frames in chosen.values())
     made: list[Segment] = []
     for name, frames in chosen.items():
@@ -69,7 +79,7 @@ def prepare_clips(
             if progress:
                 progress(before + number, total)
 
-        made.append(_Recording(capture, clips, frames, scored).segment(name, advance))
+        made.append(_Recording(capture, clips, frames, scored, framed).segment(name, advance))
     return replace(clips, segments=tuple(made))
 
 
@@ -135,13 +145,17 @@ class _Recording:
     clips: Clips
     frames: tuple[FrameId, ...]
     regions: Regions
+    framed: NDArray[np.int64]
 
     def segment(self, name: str, advance: Callable[[int], None]) -> Segment:
         protocol, topology = self.clips.protocol, self.capture.topology
         meshes = [self.capture.vertices(frame) for frame in self.frames]
         transforms = np.stack([self.capture.transform(frame) for frame in self.frames])
         cameras = [self.capture.camera(id) for id in protocol.views.values()]
-        heads = [head_box(camera, meshes, transforms, protocol.margin) for camera in cameras]
+        heads = [
+            head_box(camera, [mesh[self.framed] for mesh in meshes], transforms, protocol.margin)
+            for camera in cameras
+        ]
         windows = [
             cropped(camera, box, protocol.scale) for camera, box in zip(cameras, heads, strict=True)
         ]

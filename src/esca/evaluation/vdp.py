@@ -65,6 +65,12 @@ def displays() -> tuple[str, ...]:
     return tuple(package.utils.json2dict(package.utils.config_files.find("display_models.json")))
 
 
+def check_display(display: str) -> None:
+    """EscaError if pyfvvdp is missing or does not know ``display``."""
+    if display not in displays():
+        raise EscaError(f"display: expected one of {', '.join(displays())}, got {display!r}")
+
+
 def _package() -> Any:
     try:
         import pyfvvdp
@@ -85,19 +91,19 @@ def _metric(display: str, foveated: bool) -> Any:
 
 def _new_metric(display: str, foveated: bool) -> Any:
     package = _package()
-    if display not in displays():
-        raise EscaError(f"display: expected one of {', '.join(displays())}, got {display!r}")
+    check_display(display)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     metric = package.fvvdp(display_name=display, foveated=foveated, quiet=True, device=device)
     if not foveated:
-        metric.cached_sensitivity = partial(_sensitivity, metric, metric.cached_sensitivity)
+        metric.cached_sensitivity = partial(_sensitivity, metric, metric.cached_sensitivity, {})
     return metric
 
 
 def _sensitivity(
     metric: Any,
     whole: Callable[..., Tensor],
+    known: dict[tuple[str, float], tuple[Tensor, Tensor]],
     rho: Tensor,
     omega: Tensor,
     luminance: Tensor,
@@ -108,13 +114,18 @@ def _sensitivity(
 
     The package interpolates over frequency, luminance and eccentricity for every pixel, half of the
     metric's time. Without foveation only the luminance varies, so ``whole`` is asked at the
-    luminances of its own table and what lies in between follows from one interpolation.
+    luminances of its own table, kept in ``known`` for each band, and what lies in between follows
+    from one interpolation.
     """
-    table = metric.csf_cache[metric.get_cache_key(omega, sigma, metric.k_cm)]["lut"]
-    levels = table["Y"].to(luminance.dtype).flatten()
-    same = torch.ones_like(levels)
-    nodes = whole(same * rho.flatten()[0], omega, levels, same * ecc.flatten()[0], sigma)
-    return _interpolated(levels.log2(), nodes.log2(), luminance.log2()).exp2()
+    table = metric.get_cache_key(omega, sigma, metric.k_cm)
+    band = table, float(rho.flatten()[0])
+    if band not in known:
+        levels = metric.csf_cache[table]["lut"]["Y"].to(luminance.dtype).flatten()
+        same = torch.ones_like(levels)
+        nodes = whole(same * band[1], omega, levels, same * ecc.flatten()[0], sigma)
+        known[band] = levels.log2(), nodes.log2()
+    places, values = known[band]
+    return _interpolated(places, values, luminance.log2()).exp2()
 
 
 def _interpolated(places: Tensor, values: Tensor, at: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from esca.captures.geometry import Camera, FloatArray, Topology
 from esca.errors import EscaError
+from esca.evaluation.protocol import Crop
 from esca.rendering.raster import Raster, project
 
 SMALLEST = 32
@@ -43,6 +44,23 @@ class Box:
         top, bottom = _widened(self.top, self.bottom, margin, smallest, size[0])
         left, right = _widened(self.left, self.right, margin, smallest, size[1])
         return Box(top, bottom, left, right)
+
+
+def framed_vertices(
+    topology: Topology, count: int, crop: Crop, regions: Mapping[str, NDArray[np.bool_]]
+) -> NDArray[np.int64]:
+    """Which of ``count`` vertices the window holds: all, or those inside the region ``face``."""
+    if crop == "head":
+        return np.arange(count)
+    if "face" not in regions:
+        raise EscaError("protocol crop: 'face' needs a facial region named face")
+    mask = regions["face"]
+    columns, rows = np.clip((topology.uvs * len(mask)).astype(int), 0, len(mask) - 1).T
+    inside = mask[rows, columns][topology.uv_faces]
+    framed = np.unique(topology.faces[inside])
+    if not len(framed):
+        raise EscaError("region face: holds no vertex of the mesh, expected some")
+    return framed.astype(np.int64)
 
 
 def head_box(

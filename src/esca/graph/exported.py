@@ -1,6 +1,7 @@
 """Exporting a module with ``torch.export``, and reading what an exported program says."""
 
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,10 @@ def exported(module: nn.Module, examples: Mapping[str, Tensor]) -> torch.export.
     modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
-        return torch.export.export(module, tuple(examples.values())).run_decompositions({})
+        with warnings.catch_warnings():
+            # torch.export warns about its own internals; nothing in them is the user's to change.
+            warnings.simplefilter("ignore", FutureWarning)
+            return torch.export.export(module, tuple(examples.values())).run_decompositions({})
     except Exception as error:  # torch.export raises many types; the cause is the user's module
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
         shapes = {name: tuple(tensor.shape[1:]) for name, tensor in examples.items()}

@@ -135,7 +135,7 @@ def _round(
     if recipe.rounding.method == "gptq":
         source = statistics.uv if recipe.rounding.hessian == "uv" else statistics.plain
         if node.name not in source:
-            needed = "a texel weight map" if recipe.rounding.hessian == "uv" else "Hessians"
+            needed = "texel weight map" if recipe.rounding.hessian == "uv" else "Hessians"
             raise EscaError(f"recipe {recipe.name!r}: calibration collected no {needed}")
         hessians = source[node.name]
         if node.inputs[0] in tensor_scales:

@@ -1,9 +1,7 @@
 """The texture chart as a picture: which triangle owns a texel, and which camera sees it."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from esca.captures.geometry import Camera, Topology
 from esca.errors import EscaError
@@ -11,6 +9,9 @@ from esca.rendering.raster import Raster, Scene, barycentrics, project
 
 BIAS = 0.05
 """How far (mm) a shadow ray starts above the surface, so that it does not meet its own triangle."""
+
+_NEIGHBOURS = ((0, 1), (1, 0), (1, 2), (2, 1), (0, 0), (0, 2), (2, 0), (2, 2))
+"""Offsets of a texel's neighbours in an array padded by one, those that share a side first."""
 
 
 def rasterize_uv(topology: Topology, size: int) -> Raster:
@@ -79,30 +80,36 @@ def texel_visibility(
     return result
 
 
+def border_texels(
+    mask: NDArray[np.bool_], texels: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Flat numbers of the texels up to ``texels`` steps outside ``mask`` (T, T), and their sources.
+
+    The source of a texel is a nearby one inside the mask. ``flat[targets] = flat[sources]`` bleeds
+    any texture of this mask; work it out once where many textures share a mask.
+    """
+    source = np.where(mask, np.arange(mask.size).reshape(mask.shape), -1)
+    for _ in range(texels):
+        before = np.pad(source, 1, constant_values=-1)
+        for rows, columns in _NEIGHBOURS:
+            shifted = before[rows : rows + mask.shape[0], columns : columns + mask.shape[1]]
+            np.copyto(source, shifted, where=source < 0)
+    targets = np.flatnonzero(~mask.ravel() & (source.ravel() >= 0))
+    return targets, source.ravel()[targets]
+
+
 def dilate(
     texture: NDArray[np.floating], mask: NDArray[np.bool_], texels: int
 ) -> NDArray[np.float32]:
     """``texture`` (T, T, C) with the values inside ``mask`` (T, T) bled outwards by ``texels``.
 
-    Each step gives every texel that touches a filled one the mean of its filled neighbours, so that
-    bilinear lookups across a chart's border do not mix in the background. Texels farther out keep
-    their values.
+    Bilinear lookups across a chart's border then do not mix in the background. Each texel near the
+    mask takes the value of a nearby one inside; texels farther out keep theirs.
     """
     if mask.shape != texture.shape[:2]:
         raise EscaError(f"mask: expected {texture.shape[:2]} as the texture, got {mask.shape}")
-    values = torch.from_numpy(np.array(texture, np.float32)).permute(2, 0, 1)
-    filled = torch.from_numpy(mask.astype(np.float32))[None]
-    for _ in range(texels):
-        count = _neighbours(filled)
-        fresh = (filled == 0) & (count > 0)
-        if not fresh.any():
-            break
-        mean = _neighbours(values * filled) / count.clamp(min=1)
-        values = torch.where(fresh, mean, values)
-        filled = torch.where(fresh, torch.ones_like(filled), filled)
-    return values.permute(1, 2, 0).contiguous().numpy()
-
-
-def _neighbours(maps: torch.Tensor) -> torch.Tensor:
-    """Sum over each texel's 3 x 3 neighbourhood, (C, T, T)."""
-    return functional.avg_pool2d(maps[None], 3, stride=1, padding=1, divisor_override=1)[0]
+    bled = np.array(texture, np.float32)
+    flat = bled.reshape(-1, texture.shape[2])
+    targets, sources = border_texels(mask, texels)
+    flat[targets] = flat[sources]
+    return bled

@@ -46,9 +46,12 @@ def _averaged(picture: NDArray[np.float32], supersample: int) -> NDArray[np.floa
     """Means of n x n blocks of a picture (n H, n W, C)."""
     if supersample == 1:
         return picture
-    rows, columns, channels = picture.shape
-    blocks = (rows // supersample, supersample, columns // supersample, supersample, channels)
-    return picture.reshape(blocks).mean(axis=(1, 3))
+    total = np.zeros_like(picture[::supersample, ::supersample])
+    for row in range(supersample):
+        for column in range(supersample):
+            total += picture[row::supersample, column::supersample]
+    total /= supersample**2
+    return total
 
 
 def view_raster(

@@ -79,8 +79,8 @@ def details_of(
 ) -> Details:
     """Sizes, smoothing and layer errors of an artifact over the frames of ``feeds``.
 
-    ``feeds``: real inputs by name, (N, ...). ``sha256``: of the artifact's file. ``progress`` counts
-    frames.
+    ``feeds``: real inputs by name, (N, ...). ``sha256``: of the artifact's file. ``progress``
+    counts frames.
     """
     quantized = artifact.quantized
     return Details(

@@ -48,6 +48,14 @@ def picture(pixels: Bytes, alt: str, quality: int = 90) -> Picture:
     return Picture(data_uri(buffer.getvalue(), "image/webp"), pixels.shape[1], pixels.shape[0], alt)
 
 
+def reduced(pixels: Bytes, most_rows: int) -> Bytes:
+    """(H, W, 3) area-averaged to at most ``most_rows`` rows; as it is where that is enough."""
+    if pixels.shape[0] <= most_rows:
+        return pixels
+    columns = max(round(pixels.shape[1] * most_rows / pixels.shape[0]), 1)
+    return np.asarray(Image.fromarray(pixels).resize((columns, most_rows), Image.Resampling.BOX))
+
+
 def check_frame(pixels: Bytes, name: str) -> None:
     """EscaError unless ``pixels`` is (H, W, 3) uint8."""
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from esca.errors import EscaError
 from esca.report.extra import needed
-from esca.report.images import data_uri
+from esca.report.images import reduced
 
 MEDIA_TYPE = "video/webm"
 CODEC = "libvpx-vp9"
@@ -21,8 +21,11 @@ QUALITY = "26"
 Frames = NDArray[np.uint8]
 
 
-def side_by_side(panels: Sequence[Frames]) -> Frames:
-    """(F, H, W, 3) clips of one shape to (F, H', n W', 3); H' and W' are the next even numbers."""
+def side_by_side(panels: Sequence[Frames], most_rows: int) -> Frames:
+    """(F, H, W, 3) clips of one shape to (F, H', n W', 3), both sides even.
+
+    Clips higher than ``most_rows`` are averaged down to it. EscaError for other shapes or types.
+    """
     shapes = {panel.shape for panel in panels}
     if len(shapes) != 1 or any(
         panel.ndim != 4 or panel.shape[3] != 3 or panel.dtype != np.uint8 or not panel.size
@@ -32,9 +35,10 @@ def side_by_side(panels: Sequence[Frames]) -> Frames:
             "report: video: expected clips of one shape (F, H, W, 3) uint8, "
             f"got {sorted(map(str, shapes))}"
         )
-    height, width = panels[0].shape[1:3]
+    small = [np.stack([reduced(frame, most_rows) for frame in panel]) for panel in panels]
+    height, width = small[0].shape[1:3]
     padding = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))
-    return np.concatenate([np.pad(panel, padding, mode="edge") for panel in panels], axis=2)
+    return np.concatenate([np.pad(panel, padding, mode="edge") for panel in small], axis=2)
 
 
 def encode(frames: Frames, fps: int) -> bytes:
@@ -63,8 +67,3 @@ def encode(frames: Frames, fps: int) -> bytes:
 
 _BT709 = 1  # AVCOL_SPC_BT709, AVCOL_PRI_BT709 and AVCOL_TRC_BT709 share the number
 _LIMITED = 1  # AVCOL_RANGE_MPEG
-
-
-def video_uri(panels: Sequence[Frames], fps: int) -> str:
-    """The clips side by side, as a ``data:`` URI."""
-    return data_uri(encode(side_by_side(panels), fps), MEDIA_TYPE)

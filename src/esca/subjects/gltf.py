@@ -115,7 +115,9 @@ def _target_names(mesh: Any) -> list[str]:
 
 def _credits(document: Any) -> dict[str, str]:
     asset = document.asset
-    found = {"copyright": asset.copyright, "generator": asset.generator}
+    # Where a file names no generator, pygltflib puts itself.
+    generator = "" if str(asset.generator).startswith("pygltflib@") else asset.generator
+    found = {"copyright": asset.copyright, "generator": generator}
     for source in (asset.extras, document.extras):
         if isinstance(source, Mapping):
             found.update({str(key): value for key, value in source.items()})

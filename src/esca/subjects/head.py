@@ -208,6 +208,7 @@ def _occlusion(
     at_rest = openness(scene, rest, normals, 40)
     followed = np.flatnonzero(at_rest < _HIDDEN)
     before = openness(scene, rest[followed], normals[followed])
+    enclosed = before < _NEVER_SEEN
     left = np.clip(0.5 + rest[followed, 0] / (2.0 * _SIDE), 0.0, 1.0)
     changes = np.zeros((len(targets), len(followed)), np.float32)
     pairs: dict[str, list[int]] = {}
@@ -217,7 +218,8 @@ def _occlusion(
     for members in pairs.values():
         posed = rest + targets[members].sum(axis=0)
         turned = vertex_normals(posed, faces, weld)[followed]
-        change = openness(Scene(posed, faces), posed[followed], turned) - before
+        change = openness(Scene(posed, faces), posed[followed], turned, enclosed=enclosed)
+        change -= before
         for index in members:
             side = names[index][-2:]
             changes[index] = change * {"_L": left, "_R": 1.0 - left}.get(side, 1.0)

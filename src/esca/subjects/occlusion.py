@@ -7,6 +7,7 @@ from esca.rendering.raster import Scene
 
 Floats = NDArray[np.float32]
 
+_FORWARD = 0.15
 _START = 0.25
 """Distance (mm) above the surface at which a ray starts."""
 
@@ -20,19 +21,29 @@ def directions(count: int) -> Floats:
     return np.stack([radius * np.cos(angle), height, radius * np.sin(angle)], 1).astype(np.float32)
 
 
-def openness(scene: Scene, points: Floats, normals: Floats, rays: int = 20) -> Floats:
+def openness(
+    scene: Scene,
+    points: Floats,
+    normals: Floats,
+    rays: int = 20,
+    enclosed: NDArray[np.bool_] | None = None,
+) -> Floats:
     """(N,) cosine-weighted share of the sky that is seen from ``points`` (N, 3) along ``normals``.
 
     ``rays`` directions over the whole sphere, the same for all points, so that neighbours differ
-    smoothly.
+    smoothly. Points that are ``enclosed``, (N,), can only see out forwards, where the eyes and the
+    mouth open; their other rays are taken as blocked.
     """
     starts = points + _START * normals
     seen = np.zeros(len(points), np.float32)
     total = np.full(len(points), 1e-6, np.float32)
     for direction in directions(rays):
         cosine = normals @ direction
-        front = np.flatnonzero(cosine > 0.05)
+        facing = cosine > 0.05
+        total[facing] += cosine[facing]
+        if enclosed is not None and direction[2] < _FORWARD:
+            facing &= ~enclosed
+        front = np.flatnonzero(facing)
         towards = np.broadcast_to(direction, (len(front), 3))
-        total[front] += cosine[front]
         seen[front] += cosine[front] * ~scene.occluded(starts[front], towards)
     return seen / total

@@ -36,7 +36,7 @@ class TrainConfig:
     latent: int = 128
     steps: int = 2000
     batch: int = 4
-    rate: float = 1e-3
+    rate: float = 8e-3
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: int = 50
     clip: float = 10.0

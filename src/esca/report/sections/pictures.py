@@ -11,11 +11,15 @@ from esca.report.images import (
     error_map,
     gradient,
     picture,
+    reduced,
     top_level,
 )
 from esca.report.inputs import Frame, Label, ReportInputs, ViewPictures
 from esca.report.section import Section, options, render
 from esca.report.sections.scores import scores
+
+MOST_ROWS = 640
+"""Larger pictures are averaged down to this height: the page has to stay small."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ def section(inputs: ReportInputs) -> Section | None:
         gain=ERROR_GAIN,
         gradient=gradient(ERROR_MAP),
         top=top_level(),
+        most_rows=MOST_ROWS,
+        reduced=any(view.fp32.shape[0] > MOST_ROWS for view in inputs.views),
     )
     return Section("Pictures", "pictures", html)
 
@@ -70,23 +76,23 @@ def _row(view: ViewPictures, labels: list[Label]) -> ViewRow:
             raise EscaError(f"report: view {view.view!r} has no picture of {label.text}")
         frame = view.methods[label]
         where = f"{label.text}, {view.view}"
-        check_frame(frame, where)
         pairs.append(
             Pair(
                 key,
                 label,
-                picture(frame, where),
-                picture(error_map(frame, view.fp32), f"Error of {where}", quality=80),
+                _shown(frame, where),
+                _shown(error_map(frame, view.fp32), f"Error of {where}", quality=80),
             )
         )
     return ViewRow(
         view.view,
         view.frame,
-        _reference(view.reference, view.view),
-        picture(view.fp32, f"fp32, {view.view}"),
+        None if view.reference is None else _shown(view.reference, f"Reference, {view.view}"),
+        _shown(view.fp32, f"fp32, {view.view}"),
         tuple(pairs),
     )
 
 
-def _reference(frame: Frame | None, view: str) -> Picture | None:
-    return None if frame is None else picture(frame, f"Reference, {view}")
+def _shown(frame: Frame, alt: str, quality: int = 90) -> Picture:
+    check_frame(frame, alt)
+    return picture(reduced(frame, MOST_ROWS), alt, quality)

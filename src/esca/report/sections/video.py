@@ -1,9 +1,11 @@
 """The clip: fp32 beside methods, and the error of the last one, moving together."""
 
-from esca.report.images import ERROR_GAIN, error_map
+from esca.report.images import ERROR_GAIN, data_uri, error_map
 from esca.report.inputs import ReportInputs
 from esca.report.section import Section, render
-from esca.report.video import side_by_side, video_uri
+from esca.report.video import MEDIA_TYPE, encode, side_by_side
+
+MOST_ROWS = 480
 
 
 def section(inputs: ReportInputs) -> Section | None:
@@ -15,15 +17,16 @@ def section(inputs: ReportInputs) -> Section | None:
     last = labels[-1]
     panels = [clip.fp32, *clip.methods.values(), error_map(clip.methods[last], clip.fp32)]
     captions = ["fp32", *(label.text for label in labels), f"error of {last.text}, × {ERROR_GAIN}"]
-    frames, height, width = side_by_side(panels).shape[:3]
+    frames = side_by_side(panels, MOST_ROWS)
+    count, height, width = frames.shape[:3]
     html = render(
         "video.html",
-        uri=video_uri(panels, clip.fps),
+        uri=data_uri(encode(frames, clip.fps), MEDIA_TYPE),
         captions=captions,
         width=width,
         height=height,
         panel_width=width // len(panels),
-        frames=frames,
+        frames=count,
         fps=clip.fps,
         view=clip.view,
     )

@@ -1,4 +1,4 @@
-"""Where each part lies in the texture. The skin's disc takes the middle, small parts the corners."""
+"""Where each part lies in the texture. The skin takes the middle, the rest the corners."""
 
 import numpy as np
 

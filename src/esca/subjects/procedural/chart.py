@@ -39,13 +39,6 @@ def to_surface(points: FloatArray) -> FloatArray:
     return surface_along(np.broadcast_to(CENTRE, directions.shape), directions)
 
 
-def unfold(points: FloatArray) -> FloatArray:
-    """Chart points in a chart that nearly keeps angles, where Delaunay triangles suit the skin."""
-    radius = np.minimum(np.linalg.norm(points, axis=1), 1.0)
-    angle = -_FALLOFF * np.log(1 - radius * _FULL)
-    return points * (np.tan(angle / 2.7) / np.maximum(radius, 1e-12))[:, None]
-
-
 def open_slit(
     points: FloatArray, side: FloatArray, height: float, width: float, level: FloatArray
 ) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Delaunay triangulation of a plane point set by incremental insertion (Bowyer 1981, Watson 1981)."""
+"""Delaunay triangulation of a plane point set by insertion (Bowyer 1981, Watson 1981)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from esca.captures.geometry import FloatArray
 
 
-def _circles(points: FloatArray, triangles: NDArray[np.int64]) -> FloatArray:
+def _circles(points: FloatArray, triangles: NDArray[np.integer]) -> FloatArray:
     """Circumcentre x, y and squared radius of each triangle, (T, 3)."""
     a, b, c = (points[triangles[:, i]] for i in range(3))
     ab, ac = b - a, c - a
@@ -18,7 +18,7 @@ def _circles(points: FloatArray, triangles: NDArray[np.int64]) -> FloatArray:
     return np.column_stack([a[:, 0] + ux, a[:, 1] + uy, ux**2 + uy**2])
 
 
-def delaunay(points: FloatArray) -> NDArray[np.int64]:
+def delaunay(points: FloatArray) -> NDArray[np.integer]:
     """Triangles, counter-clockwise, of (N, 2) distinct points: (T, 3) point numbers."""
     count = len(points)
     low, span = points.min(0), np.ptp(points, axis=0).max()
@@ -38,42 +38,51 @@ def delaunay(points: FloatArray) -> NDArray[np.int64]:
 
 
 def flipped(
-    triangles: NDArray[np.int64], plane: FloatArray, surface: FloatArray, sweeps: int = 6
-) -> NDArray[np.int64]:
+    triangles: NDArray[np.integer], plane: FloatArray, surface: FloatArray, sweeps: int = 30
+) -> NDArray[np.integer]:
     """The triangles with edges flipped until they suit the surface that the plane points map to.
 
     An edge flips where the angles facing it sum to more than half a turn on ``surface`` (N, 3) and
     the result stays counter-clockwise in ``plane`` (N, 2).
     """
     faces = triangles.copy()
-
-    def facing(a: int, b: int, apex: int) -> float:
-        u, v = surface[a] - surface[apex], surface[b] - surface[apex]
-        length = np.sqrt((u @ u) * (v @ v))
-        return float(np.arccos(np.clip(u @ v / length, -1, 1))) if length > 1e-9 else 0.0
-
-    def turn(a: int, b: int, c: int) -> float:
-        (ax, ay), (bx, by), (cx, cy) = plane[a], plane[b], plane[c]
-        return float((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
-
     for _ in range(sweeps):
-        owners: dict[tuple[int, int], int] = {}
-        for number, (a, b, c) in enumerate(faces):
-            owners[a, b], owners[b, c], owners[c, a] = number, number, number
-        touched: set[int] = set()
-        for (a, b), first in owners.items():
-            second = owners.get((b, a))
-            if a > b or second is None or first in touched or second in touched:
-                continue
-            c = int(faces[first].sum() - a - b)
-            d = int(faces[second].sum() - a - b)
-            if (surface[c] == surface[d]).all():
-                continue
-            if facing(a, b, c) + facing(a, b, d) < np.pi * 1.01:
-                continue
-            if turn(c, a, d) > 1e-9 and turn(c, d, b) > 1e-9:
+        touched = np.zeros(len(faces), bool)
+        for first, second, a, b, c, d in _unsuitable(faces, plane, surface):
+            if not (touched[first] or touched[second]):
                 faces[first], faces[second] = (c, a, d), (c, d, b)
-                touched |= {first, second}
-        if not touched:
+                touched[[first, second]] = True
+        if not touched.any():
             break
     return faces
+
+
+def _unsuitable(
+    faces: NDArray[np.integer], plane: FloatArray, surface: FloatArray
+) -> list[tuple[int, int, int, int, int, int]]:
+    """Edges to flip: both triangles, the edge's ends a and b, and the corners c and d facing it."""
+    ends = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    apex = faces[:, [2, 0, 1]].ravel()
+    owner = np.repeat(np.arange(len(faces)), 3)
+    span = int(faces.max()) + 1
+    key, twin = ends[:, 0] * span + ends[:, 1], ends[:, 1] * span + ends[:, 0]
+    order = np.argsort(key)
+    place = np.minimum(np.searchsorted(key[order], twin), len(key) - 1)
+    other = order[place]
+    edge = np.flatnonzero((key[other] == twin) & (ends[:, 0] < ends[:, 1]))
+    (a, b), c, d = ends[edge].T, apex[edge], apex[other[edge]]
+
+    def facing(corner: NDArray[np.integer]) -> FloatArray:
+        u, v = surface[a] - surface[corner], surface[b] - surface[corner]
+        length = np.sqrt((u * u).sum(1) * (v * v).sum(1))
+        return np.arccos(np.clip((u * v).sum(1) / np.maximum(length, 1e-12), -1, 1))
+
+    def turn(p: NDArray[np.integer], q: NDArray[np.integer], r: NDArray[np.integer]) -> FloatArray:
+        s, t = plane[q] - plane[p], plane[r] - plane[p]
+        return s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]
+
+    apart = (surface[c] != surface[d]).any(1)
+    wrong = apart & (facing(c) + facing(d) > np.pi * 1.01)
+    wrong &= (turn(c, a, d) > 1e-9) & (turn(c, d, b) > 1e-9)
+    rows = (owner[edge], owner[other[edge]], a, b, c, d)
+    return list(zip(*(row[wrong].tolist() for row in rows), strict=True))

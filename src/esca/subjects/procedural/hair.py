@@ -1,5 +1,7 @@
 """Where hair grows: scalp, brows and beard, as functions of canonical position."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from esca.captures.geometry import FloatArray
@@ -8,7 +10,8 @@ from esca.captures.geometry import FloatArray
 _HAIRLINE = np.array(
     [
         (0, 66), (10, 67), (24, 72), (34, 70), (42, 60), (50, 46), (56, 39), (62, 32), (67, 10),
-        (71, -10), (75, -8), (79, 20), (100, 24), (112, 8), (122, -22), (140, -50), (160, -57), (180, -54),
+        (71, -10), (75, -8), (79, 20), (100, 24), (112, 8), (122, -22),
+        (140, -50), (160, -57), (180, -54),
     ]
 )  # fmt: skip
 
@@ -61,7 +64,7 @@ def stroke_cover(points: FloatArray, strokes: FloatArray, width: float) -> Float
     clear = np.ones(len(points))
     for stroke in strokes:
         best = np.full(len(points), np.inf)
-        for a, b in zip(stroke[:-1], stroke[1:], strict=True):
+        for a, b in pairwise(stroke):
             edge = b - a
             t = np.clip((points - a) @ edge / (edge @ edge), 0, 1)
             best = np.minimum(best, ((points - a - t[:, None] * edge) ** 2).sum(1))

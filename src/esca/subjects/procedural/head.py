@@ -3,7 +3,7 @@
 import numpy as np
 
 from esca.captures.geometry import FloatArray
-from esca.subjects.procedural.chart import open_slit, to_chart, to_surface, unfold
+from esca.subjects.procedural.chart import open_slit, to_chart, to_surface
 from esca.subjects.procedural.delaunay import delaunay, flipped
 from esca.subjects.procedural.loops import Rings, eye_rings, mouth_rings
 from esca.subjects.procedural.mesh import Index, Part, grid_faces
@@ -12,7 +12,7 @@ from esca.subjects.procedural.sculpt import surface_along
 _NECK_LEVEL = -162.0
 _NECK_AXIS = np.array([0.0, _NECK_LEVEL, -28.0])
 _SLIT_HEIGHT = 0.04
-_BACK_POINTS = 9
+_BACK_POINTS = 13
 
 
 def _spacing(p: FloatArray) -> FloatArray:
@@ -69,10 +69,11 @@ def _walk(start: FloatArray, end: FloatArray, scale: float) -> FloatArray:
 def _scatter(fixed: FloatArray, holes: list[FloatArray], scale: float) -> FloatArray:
     """Chart points of the half disc, apart as wanted from each other and from ``fixed``."""
     rng = np.random.default_rng(7)
-    radius = np.sqrt(rng.random(9000)) * 0.975
-    angle = (rng.random(9000) - 0.5) * np.pi
+    tries = round(7500 / scale**2)
+    radius = np.sqrt(rng.random(tries)) * 0.975
+    angle = (rng.random(tries) - 0.5) * np.pi
     points = np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
-    points = np.vstack([points, _neck_candidates(rng, 900)])
+    points = np.vstack([points, _neck_candidates(rng, tries // 10)])
     keep = points[:, 0] > 0.004
     for hole in holes:
         keep &= ~_inside(points, hole)
@@ -94,20 +95,22 @@ def _scatter(fixed: FloatArray, holes: list[FloatArray], scale: float) -> FloatA
 
 def _relaxed(points: FloatArray, movable: slice, holes: list[FloatArray]) -> FloatArray:
     """The points after some smoothing of the movable ones towards their neighbours."""
+    faces = _kept(points, holes)
     points = points.copy()
+    weight = np.bincount(faces.ravel(), minlength=len(points))[:, None] * 2.0
     for _ in range(4):
-        faces = _kept(points, holes)
-        total, weight = np.zeros_like(points), np.zeros(len(points))
+        total = np.zeros_like(points)
         for a, b in ((0, 1), (1, 2), (2, 0), (1, 0), (2, 1), (0, 2)):
             np.add.at(total, faces[:, a], points[faces[:, b]])
-            np.add.at(weight, faces[:, a], 1.0)
-        mean = total / np.maximum(weight, 1)[:, None]
-        points[movable] += 0.5 * (mean[movable] - points[movable])
+        mean = total / np.maximum(weight, 1)
+        moved = points[movable] + 0.5 * (mean[movable] - points[movable])
+        lost = np.any([_inside(moved, hole) for hole in holes], axis=0)
+        points[movable] = np.where(lost[:, None], points[movable], moved)
     return points
 
 
 def _kept(points: FloatArray, holes: list[FloatArray]) -> Index:
-    faces = delaunay(unfold(points))
+    faces = delaunay(points)
     a, b, c = (points[faces[:, i]] for i in range(3))
     area = (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]
     keep = np.abs(area) > 1e-9
@@ -256,14 +259,16 @@ def _whole(half: Part) -> Part:
         other[~shared] = len(shared) + np.arange((~shared).sum())
         return other
 
+    # The back's many chart points are one vertex, which leaves some triangles without area.
+    sound = (half.faces != np.roll(half.faces, 1, axis=1)).all(1) & ~rim[half.faces].all(1)
+    faces, uv_faces = half.faces[sound], half.uv_faces[sound]
     vertex_twin, uv_twin = twins(rim), twins(middle)
-    faces = np.vstack([half.faces, vertex_twin[half.faces][:, ::-1]])
-    uv_faces = np.vstack([half.uv_faces, uv_twin[half.uv_faces][:, ::-1]])
+    faces = np.vstack([faces, vertex_twin[faces][:, ::-1]])
+    uv_faces = np.vstack([uv_faces, uv_twin[uv_faces][:, ::-1]])
     positions = np.vstack([positions, positions[~rim] * [-1, 1, 1]])
     uvs = np.vstack([half.uvs, half.uvs[~middle] * [-1, 1]])
     traits = {name: np.append(v, v[~rim]) for name, v in half.traits.items()}
     used, compact = np.unique(faces, return_inverse=True)
     traits = {name: v[used] for name, v in traits.items()}
-    distinct = (faces != np.roll(faces, 1, axis=1)).all(1)
     compact = compact.reshape(faces.shape)
-    return Part("skin", positions[used], compact[distinct], uvs, uv_faces[distinct], traits)
+    return Part("skin", positions[used], compact, uvs, uv_faces, traits)

@@ -50,7 +50,6 @@ class Identity:
     mouth: float
     spacing: float
     brow: float
-    ear: float
     skin: Colour
     iris: Colour
     hair: Colour
@@ -63,10 +62,16 @@ class Identity:
     seed: int
 
 
+_SHAPE = (
+    "skull", "jaw", "chin", "cheek", "nose_width", "nose_length", "nose_bridge", "nose_tip",
+    "lips", "mouth", "spacing", "brow",
+)  # fmt: skip
+
+
 def identity(seed: int) -> Identity:
     """The person that ``seed`` stands for."""
     rng = np.random.default_rng([seed, 0xFACE])
-    shape = np.clip(rng.normal(0, 1.2, 13), -2.0, 2.0)
+    shape = np.clip(rng.normal(0, 1.2, len(_SHAPE)), -2.0, 2.0)
     tone = float(rng.uniform(0, len(SKIN_TONES) - 1))
     low = int(tone)
     mix = tone - low
@@ -78,7 +83,7 @@ def identity(seed: int) -> Identity:
     iris = IRISES[int(rng.integers(2, 4)) if dark > 0.62 else int(rng.integers(len(IRISES)))]
     hair = HAIRS[int(rng.integers(2)) if dark > 0.5 else int(rng.integers(len(HAIRS)))]
     return Identity(
-        *(float(value) for value in shape),
+        **dict(zip(_SHAPE, shape.tolist(), strict=True)),
         skin=(skin[0], skin[1], skin[2]),
         iris=iris,
         hair=hair,
@@ -130,7 +135,8 @@ def reshape(
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
     """The person's neutral shape (V, 3), and the centre of each eyeball by side.
 
-    ``skin``: rows on which hair adds to the head. What touches an eyeball is moved as a whole, so that it stays round.
+    ``skin``: rows on which hair adds to the head. What touches an eyeball is moved as a whole, so
+    that it stays round.
     """
     shape = positions + _warp(who, positions)
     grown = smooth(scalp(positions[skin], who.hairline) / 14)

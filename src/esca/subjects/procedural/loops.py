@@ -13,7 +13,7 @@ MOUTH_HALF_WIDTH = 24.5
 
 @dataclass(frozen=True, eq=False)
 class Rings:
-    """Loops from the opening outwards. ``positions``: (rings, N, 3). ``traits``: (rings, N) each."""
+    """Loops from the opening outwards: ``positions`` (rings, N, 3), ``traits`` (rings, N) each."""
 
     positions: FloatArray
     traits: dict[str, FloatArray]
@@ -41,8 +41,8 @@ def eye_rings(count: int) -> Rings:
 
     0: inner edge of the lids, under the eyeball's surface; 1: outer edge, where lashes grow; 2: lid
     plate; 3: crease; 4, 5: orbit. Traits: ``lid`` share of the lid's travel, ``lid_turn`` angle in
-    radians about the x axis that closes the eye, ``lid_side`` +1 upper, -1 lower, ``lid_ring`` number
-    of loops farther out.
+    radians about the x axis that closes the eye, ``lid_side`` +1 upper, -1 lower, ``lid_ring``
+    number of loops farther out.
     """
     half = count // 2
     t = np.arange(count) / half
@@ -96,12 +96,12 @@ def lip_curves(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 def mouth_rings(count: int) -> Rings:
-    """Half loops from the upper midline over the corner to the lower midline, ``count`` points (odd).
+    """Half loops of ``count`` points (odd), from the upper midline over the corner to the lower.
 
     From the back of the mouth outwards: 0-3 bag, 4 line where the lips touch, 5, 6 red of the
     lips, 7 its border, 8, 9 skin around. Traits: ``mouth_side`` +1 upper, -1 lower, ``lip``
-    0 outside to 1 on the red, ``bag`` 0 at the lips to 1 at the back, ``mouth_ring`` number of loops
-    farther out.
+    0 outside to 1 on the red, ``bag`` 0 at the lips to 1 at the back, ``mouth_ring`` number of
+    loops farther out.
     """
     t = np.linspace(0, 1, count)
     side = np.sign(np.round(0.5 - t, 9))
@@ -116,7 +116,8 @@ def mouth_rings(count: int) -> Rings:
     outer_y = MOUTH_LEVEL + np.where(side >= 0, 14.5, -18.0) * np.cos(np.pi * t) * np.where(
         side >= 0, 1, -1
     )
-    loops, lips = [], []
+    loops: list[FloatArray] = []
+    lips: list[FloatArray] = []
     # Share of the way from the contact line to the border, lift off the face, growth beyond it.
     for share, lift_up, lift_low, grow in (
         (0.0, -1.0, -1.0, 0.0),

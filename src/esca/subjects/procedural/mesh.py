@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from esca.captures.geometry import FloatArray, Topology
 
-Index = NDArray[np.int64]
+Index = NDArray[np.integer]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +30,8 @@ class Part:
 
 def grid_faces(rows: int, columns: int, wrap: bool = False) -> Index:
     """Triangles of a row-major vertex grid; ``wrap`` joins the last column to the first."""
-    i, j = np.meshgrid(np.arange(rows - 1), np.arange(columns - (not wrap)), indexing="ij")
-    i, j = i.ravel(), j.ravel()
+    quads = (rows - 1, columns - (not wrap))
+    i, j = (index.ravel() for index in np.indices(quads))
     right = (j + 1) % columns
     a, b, c, d = (
         i * columns + j,
@@ -68,18 +68,6 @@ def outward(part: Part, centre: FloatArray) -> Part:
         part.positions,
         part.faces[:, ::-1],
         part.uvs,
-        part.uv_faces[:, ::-1],
-        part.traits,
-    )
-
-
-def mirrored(part: Part, name: str, uv_shift: float) -> Part:
-    """The part on the other side of the x = 0 plane, its island moved by ``uv_shift`` in u."""
-    return Part(
-        name,
-        part.positions * [-1, 1, 1],
-        part.faces[:, ::-1],
-        part.uvs + [uv_shift, 0],
         part.uv_faces[:, ::-1],
         part.traits,
     )

@@ -38,7 +38,7 @@ def vertex_occlusion(assembly: Assembly, positions: FloatArray) -> FloatArray:
         weight[rows] += facing[rows]
     share = open_sum / np.maximum(weight, 1e-9)
     depth = np.clip((97 - assembly.positions[:, 2]) / 42, 0, 1)
-    inside = 0.62 * (1 - depth) ** 1.4 + 0.05
+    inside = 0.85 * (1 - depth) ** 1.5 + 0.05
     bag, ring = assembly.traits["bag"], assembly.traits["mouth_ring"]
     share = np.where(ring > 4.5, 0.3, np.where(ring > 2.5, np.maximum(share, 0.6), share))
     share = np.where(bag > 0, np.minimum(inside, 0.5 * (1 - bag) + 0.06), share)
@@ -47,8 +47,8 @@ def vertex_occlusion(assembly: Assembly, positions: FloatArray) -> FloatArray:
     lid = assembly.traits["lid_ring"]
     share = np.where(lid > 3.5, np.maximum(share, 0.62), share)
     for side in "LR":
-        rows = assembly.slices[f"eye_{side}"]
-        above = (assembly.positions[rows, 1] - 1.5) / 5.0
-        aside = (np.abs(assembly.positions[rows, 0] - np.sign(positions[rows, 0]) * EYE[0]) - 7) / 7
-        share[rows] = 0.92 - 0.5 * smooth(above) - 0.3 * smooth(aside)
+        ball = assembly.slices[f"eye_{side}"]
+        x, y = assembly.positions[ball, 0], assembly.positions[ball, 1]
+        aside = np.abs(np.abs(x) - EYE[0]) - 7
+        share[ball] = 0.92 - 0.5 * smooth((y - 1.5) / 5) - 0.3 * smooth(aside / 7)
     return share

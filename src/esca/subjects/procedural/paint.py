@@ -63,9 +63,7 @@ def paint_skin(layers: Layers, texels: Texels, who: Identity) -> None:
     layers.tint(0.26 * smooth((-108 - y) / 20), base * [0.90, 0.84, 0.82])
     layers.albedo *= (1 + 0.022 * mottle + 0.03 * texels.noise(who.seed + 5, 3.3, 2))[:, None]
 
-    spots = texels.noise(who.seed + 21, 4.1) + 0.35 * texels.noise(who.seed + 22, 2.0)
-    zone = np.exp(-((x / 50) ** 2) - ((y + 18) / 28) ** 2) * smooth((z - 40) / 30)
-    layers.tint(0.8 * who.freckles * zone * smooth((spots - 0.95) / 0.5), base * [0.62, 0.46, 0.36])
+    _freckles(layers, texels, who)
     nostril = np.exp(-(((x - 6.4) / 2.9) ** 2) - ((y + 45) / 2.6) ** 2 - ((z - 102.5) / 5) ** 2)
     layers.tint(0.9 * smooth(1.6 * nostril), base * [0.16, 0.10, 0.09])
     _moles(layers, texels, who)
@@ -86,6 +84,19 @@ def paint_skin(layers: Layers, texels: Texels, who: Identity) -> None:
     layers.height += 0.042 * coarse * pores + 0.05 * texels.noise(who.seed + 53, 5.0, 2)
 
 
+def _freckles(layers: Layers, texels: Texels, who: Identity) -> None:
+    rng = np.random.default_rng([who.seed, 11])
+    p = texels.position
+    rows = np.flatnonzero(texels.of("skin") & (p[:, 2] > 45) & (np.abs(p[:, 1] + 18) < 40))
+    cover = np.zeros(len(p))
+    for _ in range(round(150 * who.freckles)):
+        centre = np.array([rng.normal(0, 26), rng.normal(-18, 14)])
+        radius, depth = rng.uniform(0.45, 1.15), rng.uniform(0.3, 0.9)
+        near = ((p[rows, :2] - centre) ** 2).sum(1)
+        cover[rows] = np.maximum(cover[rows], depth * np.exp(-near / radius**2))
+    layers.tint(0.6 * cover, np.array(who.skin) * [0.60, 0.42, 0.32])
+
+
 def _moles(layers: Layers, texels: Texels, who: Identity) -> None:
     rng = np.random.default_rng([who.seed, 5])
     skin = np.flatnonzero(texels.of("skin") & (texels.position[:, 2] > 40))
@@ -102,7 +113,7 @@ def paint_lids(layers: Layers, texels: Texels, who: Identity) -> None:
     """Darker lids, wet margins, the line of lashes, and the crease."""
     ring, side = texels.traits["lid_ring"], texels.traits["lid_side"]
     base = np.array(who.skin)
-    on = (ring > 0.01) & texels.of("skin")
+    on = ((ring > 0.01) & texels.of("skin")).astype(float)
     layers.tint(on * 0.30 * smooth((ring - 0.6) / 2), base * [0.86, 0.62, 0.58])
     rim = on * smooth((ring - 4.05) / 0.5)
     layers.tint(0.75 * rim, np.array([0.48, 0.22, 0.19]) * (0.4 + base[0]))

@@ -62,7 +62,7 @@ def paint_teeth(layers: Layers, texels: Texels, who: Identity) -> None:
         gum = smooth((gum_line - down) / 0.035 + 0.5) + smooth((down - 0.93) / 0.05)
         enamel = np.array([0.60, 0.54, 0.44]) * (1 - 0.03 * (number % 3))[:, None]
         enamel = enamel * (0.82 + 0.22 * smooth((down - 0.3) / 0.3))[:, None]
-        enamel *= (1 - 0.55 * np.abs(2 * across - 1) ** 3)[:, None]
+        enamel *= (1 - 0.8 * np.abs(2 * across - 1) ** 2)[:, None]
         enamel *= (1 - 0.62 * bell(gap, 0.42))[:, None]
         pink = np.array([0.42, 0.15, 0.14]) * (1 - 0.2 * bell(gap, 0.8))[:, None]
         gum = np.clip(gum, 0, 1)[:, None]

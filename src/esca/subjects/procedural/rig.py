@@ -13,7 +13,7 @@ from esca.subjects.procedural.sculpt import EYE_RADIUS
 HINGE = np.array([0.0, -18.0, 4.0])
 """Middle of the axis on which the jaw turns."""
 
-JAW_ANGLE = np.radians(18.0)
+JAW_ANGLE = np.radians(16.5)
 LOOK_ANGLES = {"Up": 25.0, "Down": 28.0, "In": 32.0, "Out": 32.0}
 """Degrees of gaze at weight 1."""
 
@@ -134,7 +134,7 @@ class Rig:
 
     def _turn_jaw(self, moved: FloatArray, weights: Mapping[str, float]) -> None:
         close = weights.get("mouthClose", 0.0) * self.lips
-        share = self.jaw * (1 - close) + 0.5 * close
+        share = self.jaw * (1 - close) + 0.3 * close
         angle = share * JAW_ANGLE * weights.get("jawOpen", 0.0)
         if angle.any():
             offset = moved - HINGE

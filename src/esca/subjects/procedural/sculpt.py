@@ -4,9 +4,8 @@ Millimetres, head-aligned axes. Values are approximate distances, negative insid
 follow common anthropometry: 230 mm from chin to crown, eyes half-way, face in equal thirds.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from esca.captures.geometry import FloatArray
 
@@ -20,17 +19,15 @@ EYE_RADIUS = 13.0
 LID_RADIUS = 14.5
 
 
-def _ellipsoid(p: FloatArray, centre: Sequence[float], radii: Sequence[float]) -> FloatArray:
-    offset = (p - np.asarray(centre)) / np.asarray(radii)
+def _ellipsoid(p: FloatArray, centre: ArrayLike, radii: ArrayLike) -> FloatArray:
+    offset = (p - np.asarray(centre, float)) / np.asarray(radii, float)
     reach = np.sqrt((offset**2).sum(-1)) + 1e-9
-    slope = np.sqrt(((offset / np.asarray(radii)) ** 2).sum(-1)) + 1e-9
+    slope = np.sqrt(((offset / np.asarray(radii, float)) ** 2).sum(-1)) + 1e-9
     return reach * (reach - 1) / slope
 
 
-def _cone(
-    p: FloatArray, start: Sequence[float], end: Sequence[float], r0: float, r1: float
-) -> FloatArray:
-    a, b = np.asarray(start), np.asarray(end)
+def _cone(p: FloatArray, start: ArrayLike, end: ArrayLike, r0: float, r1: float) -> FloatArray:
+    a, b = np.asarray(start, float), np.asarray(end, float)
     along = np.clip((p - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
     return np.linalg.norm(p - a - along[..., None] * (b - a), axis=-1) - (r0 + (r1 - r0) * along)
 

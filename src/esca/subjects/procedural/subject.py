@@ -19,11 +19,14 @@ from esca.subjects.procedural.rig import Rig, build_rig
 from esca.subjects.procedural.surface import Surface
 from esca.subjects.subject import Skin
 
+_SCALES = ((1884, 1.1), (2384, 0.9), (3248, 0.7), (5182, 0.5), (8200, 0.37))
+"""Vertices in all, measured, and the distance between them that gives this many."""
+
 
 @lru_cache(maxsize=2)
 def _canonical(vertices: int) -> Assembly:
     """The parts of the canonical head, about ``vertices`` of them in all."""
-    scale = np.sqrt(2100 / vertices) * 0.98
+    scale = float(np.exp(np.interp(np.log(vertices), *np.log(_SCALES).T)))
     fine = 1 / scale**0.7
     head = build_head(scale)
     head = replace(head, uvs=place_skin(head.uvs))
@@ -94,14 +97,14 @@ class ProceduralSubject:
 def procedural_subject(seed: int = 0, vertices: int = 2400) -> ProceduralSubject:
     """The person that ``seed`` stands for; same seed, same bits.
 
-    ``vertices``: approximate size of the mesh, 1500 to 20000.
+    ``vertices``: approximate size of the mesh, 1900 to 8000.
 
     Raises ``EscaError`` when ``seed`` is negative or ``vertices`` out of range.
     """
     if not 0 <= seed < 10**9:
         raise EscaError(f"seed: expected 0 to 999999999, got {seed!r}")
-    if not 1500 <= vertices <= 20000:
-        raise EscaError(f"vertices: expected 1500 to 20000, got {vertices!r}")
+    if not 1900 <= vertices <= 8000:
+        raise EscaError(f"vertices: expected 1900 to 8000, got {vertices!r}")
     who = identity(seed)
     assembly = _canonical(vertices)
     neutral, eyes = reshape(who, assembly.positions, assembly.slices["skin"])

@@ -1,4 +1,4 @@
-"""The skin maps of one person: neutral layers painted once, folds and blood added per expression."""
+"""The skin maps of one person: neutral layers, painted once, and what an expression adds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ _BLUSH = (("mouthSmile", 0.35), ("cheekSquint", 0.3), ("cheekPuff", 0.4), ("mout
 
 @dataclass(frozen=True, eq=False)
 class _Painted:
-    """Maps of one size. ``folds``: by name and side. ``red``: by side, colour gain of full blush."""
+    """Maps of one size. ``folds``: by name and side. ``blush``: where blood shows, by side."""
 
     skin: Skin
     folds: Mapping[tuple[str, str], Map]

@@ -27,8 +27,9 @@ def bell(x: FloatArray, width: float) -> FloatArray:
 class Texels:
     """The P covered texels of a T x T atlas, in row order.
 
-    ``mask``: (T, T). ``source``: (T, T) row that each texel shows, -1 far off. ``uv``: (P, 2). ``position``: (P, 3) canonical mm. ``traits``: (P,) by name.
-    ``part``: (P,) number of the part in ``parts``.
+    ``mask``: (T, T). ``source``: (T, T) row that each texel shows, -1 far off. ``uv``: (P, 2).
+    ``position``: (P, 3) canonical mm. ``traits``: (P,) by name. ``part``: (P,) number of the part
+    in ``parts``.
     """
 
     size: int

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def _crease(distance: FloatArray, width: float) -> FloatArray:
 def _to_curve(points: FloatArray, curve: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Distance to a polyline in the plane and share of the way along it."""
     best, along = np.full(len(points), np.inf), np.zeros(len(points))
-    for number, (a, b) in enumerate(zip(curve[:-1], curve[1:], strict=True)):
+    for number, (a, b) in enumerate(pairwise(curve)):
         edge = b - a
         t = np.clip((points - a) @ edge / (edge @ edge), 0, 1)
         distance = np.linalg.norm(points - a - t[:, None] * edge, axis=1)
@@ -77,11 +78,11 @@ def fold_maps(texels: Texels, seed: int) -> dict[str, FloatArray]:
         wave = level + 2.2 * np.cos(x / 13) - 0.0012 * x**2 + 1.1 * waver
         fade = smooth((52 - x) / 26) * (0.75 + 0.35 * texels.noise(seed + round(level), 33))
         lines += depth * fade * _crease(y - wave, 0.95)
-    maps = {"forehead": 0.42 * front * lines}
+    maps = {"forehead": 0.58 * front * lines}
 
     inner, along = _to_curve(flat, np.array([(5.2, 6.0), (6.4, 14.0), (7.6, 24.0)]))
     maps["frown"] = (
-        0.7 * front * _crease(inner + 0.2 * waver, 1.1) * np.sin(np.pi * np.clip(along, 0.04, 0.96))
+        0.9 * front * _crease(inner + 0.2 * waver, 1.1) * np.sin(np.pi * np.clip(along, 0.04, 0.96))
     )
 
     reach = np.hypot(x - 42.5, (y - 0.5) * 1.0 + (68 - np.minimum(z, 72)) * 0.0)

@@ -1,0 +1,67 @@
+"""``esca report``: score artifacts and show the result on one page."""
+
+import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from esca.cli.console import Json, emit, out, progress, say
+from esca.cli.evaluate import Clip, Display, Foveated, Scale, View, views_of, write_json
+from esca.evaluation.protocol import Protocol, Reference
+from esca.evaluation.table import as_json as table_json
+from esca.evaluation.table import as_text
+from esca.report.judge import judge
+
+
+def report_command(
+    capture: Annotated[Path, typer.Argument(help="Capture with held-out segments.")],
+    avatar: Annotated[Path, typer.Argument(help="Checkpoint of the fp32 avatar.")],
+    artifacts: Annotated[list[Path], typer.Argument(help="Artifacts to show.")],
+    page: Annotated[Path, typer.Option("--out", help="Page to write.")] = Path("report.html"),
+    results: Annotated[
+        Path | None, typer.Option(help="Also write the scores here, as JSON.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Title of the page.")] = "Quantized codec avatar",
+    regions: Annotated[
+        Path | None, typer.Option(help="Folder of region masks, if the capture has none.")
+    ] = None,
+    view: View = None,
+    scale: Scale = 0.5,
+    frames: Clip = 48,
+    reference: Annotated[Reference, typer.Option(help="What counts as ground truth.")] = "auto",
+    display: Display = "standard_fhd",
+    foveated: Foveated = False,
+    as_json: Json = False,
+) -> None:
+    """Score artifacts and write one self-contained HTML page.
+
+    JSON keys: `path` and those of `esca evaluate`.
+    """
+    protocol = Protocol(
+        views=views_of(view),
+        scale=scale,
+        frames=frames,
+        reference=reference,
+        display=display,
+        foveated=foveated,
+    )
+    with progress("Scoring") as update:
+        rows, clips = judge(
+            capture,
+            avatar,
+            artifacts,
+            protocol,
+            page,
+            title=title,
+            date=datetime.date.today().isoformat(),
+            regions=regions,
+            progress=update,
+        )
+    data = table_json(rows, clips.protocol)
+    if results is not None:
+        write_json(data, results)
+    emit({"path": str(page), **data}, as_json)
+    if not as_json:
+        out.print(as_text(rows, clips.protocol), highlight=False, markup=False)
+    say(f"Wrote {page}.", as_json)
