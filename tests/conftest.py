@@ -102,11 +102,11 @@ def feeds(frames: int, seed: int = 0) -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def decoder() -> Callable[..., Graph]:
     return decoder_graph
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def frames() -> Callable[..., dict[str, torch.Tensor]]:
     return feeds

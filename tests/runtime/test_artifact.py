@@ -26,7 +26,7 @@ def made(graph: Graph, feeds, recipe: Recipe | None = None) -> Artifact:
     return Artifact(quantized, {"seed": 3, "frames": ["S/1/c"], "observed": {"z": [-1.5, 2.25]}})
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def artifact(decoder, frames) -> Artifact:
     return made(decoder("residual"), frames(12))
 
@@ -42,8 +42,9 @@ def same_integers(left: QuantizedGraph, right: QuantizedGraph) -> None:
             assert (one.source, one.target, one.guard) == (other.source, other.target, other.guard)
 
 
-@pytest.mark.parametrize("variant", ["plain", "residual", "upsample"])
-@pytest.mark.parametrize("bits", ["w4a4", "w8a8", "w2a3"])
+@pytest.mark.parametrize(
+    ("variant", "bits"), [("plain", "w2a3"), ("residual", "w4a4"), ("upsample", "w8a8")]
+)
 def test_a_loaded_artifact_gives_the_same_integers(decoder, frames, tmp_path, variant, bits):
     artifact = made(decoder(variant), frames(12), load_recipe("ffas-uv", bits))
     path = tmp_path / "a.esca"
@@ -85,7 +86,7 @@ def test_every_operator_survives(tmp_path, traced_avatar) -> None:
     graph = traced_avatar("warp").graph  # grid sampling, reshapes, two texel-bias widths
     feeds = {"z": torch.randn(2, 16), "view": torch.randn(2, 3)}
     statistics = collect(graph, lambda: [feeds], TexelMaps(), hessians=False)
-    artifact = Artifact(quantize(graph, statistics, Recipe("t")), {})
+    artifact = Artifact(quantize(graph, statistics, Recipe("t", range="minmax")), {})
     save_artifact(artifact, tmp_path / "a.esca")
     same_integers(artifact.quantized, load_artifact(tmp_path / "a.esca").quantized)
 
@@ -110,9 +111,11 @@ def test_layers_that_share_tensors_are_saved(tmp_path) -> None:
 
 def test_the_same_seed_gives_the_same_bytes(decoder, frames, tmp_path) -> None:
     files = []
-    for index in range(4):
+    for index in range(6):
         path = tmp_path / f"{index}.esca"
-        save_artifact(made(decoder("residual"), frames(12)), path)
+        if index % 3 == 0:  # quantized anew, and the same one saved again
+            artifact = made(decoder("residual"), frames(12))
+        save_artifact(artifact, path)
         files.append(path.read_bytes())
     assert all(content == files[0] for content in files)
 

@@ -37,11 +37,13 @@ from esca.runtime.integer import IntegerDecoder, accumulate, run_layer
 from esca.runtime.lowering import IntegerLayer, lower
 
 RECIPES = {
-    "w4a4": Recipe("t").with_bits("w4a4"),
-    "w8a8 phases": replace(Recipe("t"), granularity="channel_phase").with_bits("w8a8"),
-    "mixed": replace(
-        Recipe("t", texel_bias=5, texture=10),
+    "w4a4": Recipe("t", range="minmax").with_bits("w4a4"),
+    "w8a8 phases": Recipe("t", range="minmax", granularity="channel_phase").with_bits("w8a8"),
+    "mixed": Recipe(
+        "t",
         granularity="channel_phase",
+        texel_bias=5,
+        texture=10,
         overrides=(Override("*conv1*", 8, 8), Override("*upsample.2*", 3, 5)),
     ),
 }

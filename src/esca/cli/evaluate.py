@@ -1,6 +1,5 @@
 """``esca evaluate``: artifacts scored as a person would see them."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +15,7 @@ from esca.evaluation.prepare import prepare_clips
 from esca.evaluation.protocol import VIEWS, Protocol, Reference
 from esca.evaluation.table import as_json as table_json
 from esca.evaluation.table import as_text
-from esca.files import written_beside
+from esca.report.compare import write_json
 from esca.runtime.artifact import load_artifact
 
 View = Annotated[
@@ -84,9 +83,3 @@ def views_of(options: Sequence[str] | None) -> dict[str, str]:
             raise typer.BadParameter(f"{option!r}: expected NAME=CAMERA", param_hint="--view")
         views[name] = camera
     return views
-
-
-def write_json(data: object, path: Path) -> None:
-    """Write a JSON document, beside first."""
-    with written_beside(path) as beside:
-        beside.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")

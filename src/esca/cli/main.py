@@ -5,7 +5,7 @@ import sys
 import typer
 
 from esca import __version__
-from esca.cli import avatar, capture, demo, evaluate, quantize, report, train
+from esca.cli import avatar, capture, compare, demo, evaluate, quantize, report, train
 from esca.cli.console import err
 from esca.errors import EscaError
 
@@ -18,10 +18,11 @@ app = typer.Typer(
         "Codec avatars on headsets: from a capture to a true 4-bit integer decoder.\n\n"
         "The flow is **capture → train → quantize → evaluate → report**:\n\n"
         "- `esca capture synth subject/`  make a subject, or bring a MultiFace capture\n"
-        "- `esca train subject/ avatar.pth`  or bring a MultiFace checkpoint\n"
-        "- `esca quantize subject/ avatar.pth w4a4.esca --recipe ffas-uv --bits w4a4`\n"
-        "- `esca evaluate subject/ avatar.pth w4a4.esca --out results.json`\n"
-        "- `esca report subject/ avatar.pth results.json w4a4.esca --out report.html`\n\n"
+        "- `esca train subject/ run/`  or bring a MultiFace checkpoint\n"
+        "- `esca quantize subject/ run/avatar.pth mine.esca --recipe ffas-uv --bits w4a4`\n"
+        "- `esca evaluate subject/ run/avatar.pth mine.esca --out results.json`\n"
+        "- `esca report subject/ run/avatar.pth mine.esca --out report.html`\n\n"
+        "`esca compare` puts every recipe into one table.\n"
         "`esca demo` runs all of it on a subject that comes with esca."
     ),
 )
@@ -30,6 +31,7 @@ app.add_typer(avatar.app, name="avatar")
 app.command("train")(train.train_command)
 app.command("quantize")(quantize.quantize_command)
 app.command("evaluate")(evaluate.evaluate_command)
+app.command("compare")(compare.compare_command)
 app.command("report")(report.report_command)
 app.command("demo")(demo.demo_command)
 

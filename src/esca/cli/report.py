@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from esca.cli.console import Json, emit, out, progress, say
-from esca.cli.evaluate import Clip, Display, Foveated, Scale, View, views_of, write_json
+from esca.cli.evaluate import Clip, Display, Foveated, Scale, View, views_of
 from esca.evaluation.protocol import Protocol, Reference
 from esca.evaluation.table import as_json as table_json
 from esca.evaluation.table import as_text
+from esca.report.compare import write_json
 from esca.report.judge import judge
 
 

@@ -12,7 +12,7 @@ from esca.training import TrainConfig, train
 
 FRAMES = 300
 CONFIG = TrainConfig(
-    variant="base", texture_size=TEXTURE, latent=128, steps=3000, batch=4, screen_scale=0.0
+    variant="base", texture_size=TEXTURE, latent=128, steps=2000, batch=4, screen_scale=0.0
 )
 
 

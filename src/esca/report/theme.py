@@ -6,8 +6,9 @@ serves the light and the dark scheme; text stays text.
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -76,18 +77,40 @@ class Plot:
         self.svg = Markup()
 
 
+@dataclass(frozen=True)
+class Margins:
+    """Room around the axes for labels and legends, in CSS pixels."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+
+def room(names: Iterable[str], size: float = 11) -> float:
+    """Width of the longest of some tick labels in letters of ``size`` pixels, with a gap."""
+    return 12 + 0.62 * size * max(map(len, names), default=0)
+
+
 @contextmanager
-def plotted(name: str, width: float, height: float, description: str) -> Iterator[Plot]:
+def plotted(
+    name: str, width: float, height: float, margins: Margins, description: str
+) -> Iterator[Plot]:
     """A matplotlib figure of ``width`` x ``height`` CSS pixels, made to SVG when the block ends.
 
-    ``name`` is unique on the page, for the drawing's ids; ``description`` is what a screen reader
-    says.
+    ``margins``: set here, since matplotlib's own layout engines draw everything twice. ``name`` is
+    unique on the page, for the drawing's ids; ``description`` is what a screen reader says.
     """
     matplotlib = needed("matplotlib")
     figures = needed("matplotlib.figure")
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
-        size = (width / POINTS_AN_INCH, height / POINTS_AN_INCH)
-        plot = Plot(figures.Figure(size, layout="constrained"))
+        plot = Plot(figures.Figure((width / POINTS_AN_INCH, height / POINTS_AN_INCH)))
+        plot.figure.subplots_adjust(
+            left=margins.left / width,
+            right=1 - margins.right / width,
+            top=1 - margins.top / height,
+            bottom=margins.bottom / height,
+        )
         yield plot
         buffer = io.StringIO()
         silent = dict.fromkeys(("Date", "Creator", "Format", "Type"))

@@ -17,15 +17,16 @@ class TrainConfig:
 
     ``variant``, ``texture_size``, ``latent``: the avatar's shape; vertices and cameras come from
     the capture. ``steps``: optimizer steps in all. ``batch``: samples a step. ``rate``: Adam's
-    learning rate; MultiFace takes 3e-4 and some 200,000 steps. ``schedule``: ``cosine`` rises over
-    ``warmup`` steps and falls to 1% at the last, which short runs need; ``constant`` only rises.
-    ``clip``: largest norm of the gradient. ``seed``: first values, samples and noise.
+    learning rate; the default suits short runs, MultiFace takes 3e-4 for long ones.
+    ``schedule``: ``cosine`` rises over ``warmup`` steps and falls to 1% at the last, which short
+    runs need; ``constant`` only rises. ``clip``: largest norm of the gradient. ``seed``: first
+    values, samples and noise.
 
     ``vertex_weight``, ``texture_weight``, ``screen_weight``, ``kl_weight``: of the four losses.
     ``screen_scale``: size of the pictures that the screen loss compares, as a part of the photo's;
     0 turns the screen loss off, and then no photos are read.
     ``first_std``: standard deviation of the code that training starts from. MultiFace starts from
-    1, at which the noise drowns the code for thousands of steps; short runs need less.
+    1, at which the noise drowns the code at first; short runs need less.
 
     ``device``: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``. ``cache``: keep textures in
     memory, 3 T^2 bytes each, once they have been read. ``checkpoint_every``: in steps.
@@ -36,10 +37,10 @@ class TrainConfig:
     latent: int = 128
     steps: int = 2000
     batch: int = 4
-    rate: float = 8e-3
+    rate: float = 3e-3
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: int = 50
-    clip: float = 10.0
+    clip: float = 1.0
     seed: int = 0
     vertex_weight: float = 1.0
     texture_weight: float = 1.0

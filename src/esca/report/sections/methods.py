@@ -1,13 +1,16 @@
 """The table of methods, the same as a plot, and the published figures beside it."""
 
+import math
+
 from markupsafe import Markup
 
 from esca.report.inputs import ReportInputs
-from esca.report.section import Section, render
+from esca.report.section import Section, figure, render
 from esca.report.sections.published import PUBLISHED, PUBLISHED_VIEWS
-from esca.report.sections.scores import Scores, columns, scores
-from esca.report.theme import ACCENT, INK, LINE, MARKERS, MUTED, SERIES, SURFACE, plotted
+from esca.report.sections.scores import Line, Scores, columns, scores
+from esca.report.theme import ACCENT, INK, MARKERS, MUTED, SERIES, Margins, plotted, room
 
+WIDTH = 760
 ROW_HEIGHT = 25
 
 
@@ -27,79 +30,81 @@ def section(inputs: ReportInputs) -> Section:
 
 
 def _plot(table: Scores) -> Markup:
-    """Mean VDP of every method as a dot, its views as small marks, fp32 as a line."""
-    count = sum(len(group.lines) + 1 for group in table.groups)
-    description = "FovVideoVDP of every method, mean and single views, against fp32"
-    with plotted("quality", 760, 74 + ROW_HEIGHT * count, description) as plot:
+    """VDP of every method minus that of fp32 in the same view: views as marks, mean as a dot."""
+    names, places, bits_places = [], [], []
+    lines: list[tuple[int, Line, bool]] = []
+    for group in table.groups:
+        bits_places.append(len(names))
+        names.append(group.bits.upper())
+        for line in group.lines:
+            places.append(len(names))
+            lines.append((len(names), line, line is group.best))
+            names.append(line.label.method)
+    description = "FovVideoVDP of every method minus that of fp32, by view and on the mean"
+    margins = Margins(room(names, 12), 128, 40, 50)
+    height = margins.top + margins.bottom + ROW_HEIGHT * len(names)
+    with plotted("quality", WIDTH, height, margins, description) as plot:
         axes = plot.figure.add_subplot()
-        top = table.fp32.mean.vdp
-        axes.axvline(top, color=ACCENT, linewidth=1.6, zorder=1)
-        axes.annotate(
-            f"fp32 {top:.3f}",
-            (top, 1),
-            (0, 5),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="center",
-            color=ACCENT,
+        axes.axvline(0, color=ACCENT, linewidth=1.6, zorder=1)
+        losses = {
+            view: [
+                line.views[view].vdp - table.fp32.views[view].vdp
+                if view in line.views and view in table.fp32.views
+                else math.nan
+                for _, line, _ in lines
+            ]
+            for view in table.views
+        }
+        for index, (view, values) in enumerate(losses.items()):
+            axes.plot(
+                values,
+                places,
+                MARKERS[1 + index % 7],
+                color=SERIES[index % len(SERIES)],
+                markersize=6,
+                markeredgewidth=0,
+                label=view,
+            )
+        for best, label in ((False, "mean of the views"), (True, "best of its bits")):
+            axes.plot(
+                [table.loss(line) for _, line, chosen in lines if chosen is best],
+                [place for place, _, chosen in lines if chosen is best],
+                "o",
+                markersize=10,
+                color=INK if best else "none",
+                markeredgecolor=INK,
+                markeredgewidth=1.6,
+                zorder=4 if best else 1.5,
+                label=label,
+            )
+        for place, line, best in lines:
+            axes.text(
+                1.02,
+                place,
+                f"{line.mean.vdp:.3f}   {figure(table.loss(line), 3)}",
+                transform=axes.get_yaxis_transform(),
+                va="center",
+                fontsize=11.5,
+                fontweight="bold" if best else "normal",
+            )
+        axes.text(
+            1.02,
+            -0.1,
+            "JOD    to fp32",
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            fontsize=11,
+            color=MUTED,
         )
-        place, ticks, names = 0, [], []
-        for group in table.groups:
-            ticks.append(place)
-            names.append(group.bits.upper())
-            place += 1
-            for line in group.lines:
-                values = [line.views[view].vdp for view in table.views if view in line.views]
-                axes.plot(
-                    [min(values), max(values)], [place, place], color=LINE, linewidth=5, zorder=1.5
-                )
-                for index, view in enumerate(table.views):
-                    if view in line.views:
-                        axes.plot(
-                            line.views[view].vdp,
-                            place,
-                            MARKERS[1 + index % 7],
-                            color=SERIES[index % len(SERIES)],
-                            markersize=5.5,
-                            markeredgewidth=0,
-                        )
-                best = line is group.best
-                axes.plot(
-                    line.mean.vdp,
-                    place,
-                    "o",
-                    markersize=9.5,
-                    color=INK if best else SURFACE,
-                    markeredgecolor=INK,
-                    markeredgewidth=1.6,
-                    zorder=4,
-                )
-                ticks.append(place)
-                names.append(line.label.method)
-                place += 1
-        axes.set_yticks(ticks, names)
-        for tick, name in zip(axes.get_yticklabels(), names, strict=True):
-            if name in {group.bits.upper() for group in table.groups}:
-                tick.set_color(MUTED)
-                tick.set_fontweight("bold")
-        axes.set_ylim(place - 0.4, -0.7)
+        axes.set_yticks(range(len(names)), names)
+        for place in bits_places:
+            tick = axes.get_yticklabels()[place]
+            tick.set_color(MUTED)
+            tick.set_fontweight("bold")
+        axes.set_ylim(len(names) - 0.4, -0.7)
         axes.grid(axis="y", visible=False)
         axes.spines[["left"]].set_visible(False)
-        axes.margins(x=0.06)
-        axes.set_xlabel("FovVideoVDP in JOD, higher is better")
-        marks = [
-            axes.plot(
-                [], [], "o", color=SURFACE, markeredgecolor=INK, markeredgewidth=1.6, markersize=9
-            )[0],
-            axes.plot([], [], "o", color=INK, markersize=9)[0],
-        ]
-        words = ["mean of the views", "best of its bits"]
-        for index, view in enumerate(table.views):
-            marks += axes.plot(
-                [], [], MARKERS[1 + index % 7], color=SERIES[index % len(SERIES)], markersize=6
-            )
-            words.append(view)
-        plot.figure.legend(
-            marks, words, loc="outside lower center", ncols=len(words), columnspacing=1.4
-        )
+        axes.margins(x=0.05)
+        axes.set_xlabel("JOD against fp32 in the same view (line: no loss)")
+        plot.figure.legend(loc="upper center", ncols=len(table.views) + 2, columnspacing=1.5)
     return plot.svg

@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from esca.report.inputs import FP32, ReportInputs
 from esca.report.section import Section, render
-from esca.report.theme import SERIES, SURFACE, plotted
+from esca.report.theme import SERIES, SURFACE, Margins, plotted, room
 
 ROW_HEIGHT = 30
 
@@ -53,7 +53,10 @@ def _joined(names: list[str]) -> str:
 
 def _plot(bars: Sequence[tuple[str, Mapping[str, int]]], parts: Sequence[str]) -> Markup:
     whole = sum(bars[0][1].values())
-    with plotted("sizes-bars", 760, 92 + ROW_HEIGHT * len(bars), "Decoder size by part") as plot:
+    names = [_shortened(name) for name, _ in bars]
+    margins = Margins(room(names), 10, 34, 46)
+    height = margins.top + margins.bottom + ROW_HEIGHT * len(bars)
+    with plotted("sizes-bars", 760, height, margins, "Decoder size by part") as plot:
         axes = plot.figure.add_subplot()
         left = [0.0] * len(bars)
         for index, part in enumerate(parts):
@@ -72,15 +75,15 @@ def _plot(bars: Sequence[tuple[str, Mapping[str, int]]], parts: Sequence[str]) -
         for place, total in enumerate(left):
             share = f"  ({total * 1e6 / whole:.0%})" if bars[0][0] == FP32 and place else ""
             axes.text(total + max(left) * 0.008, place, f"{total:.2f} MB{share}", va="center")
-        axes.set_yticks(range(len(bars)), [_wrapped(name) for name, _ in bars])
+        axes.set_yticks(range(len(bars)), names)
         axes.set_ylim(len(bars) - 0.45, -0.55)
-        axes.set_xlim(0, max(left) * 1.17)
+        axes.set_xlim(0, max(left) * 1.2)
         axes.set_xlabel("MB")
         axes.grid(axis="y", visible=False)
         axes.spines[["left"]].set_visible(False)
-        plot.figure.legend(loc="outside upper left", ncols=min(len(parts), 6), columnspacing=1.4)
+        plot.figure.legend(loc="upper center", ncols=min(len(parts), 6), columnspacing=1.4)
     return plot.svg
 
 
-def _wrapped(name: str) -> str:
+def _shortened(name: str) -> str:
     return name if len(name) <= 30 else name[:29] + "…"

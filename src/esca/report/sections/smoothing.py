@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from esca.errors import EscaError
 from esca.report.inputs import Details, Label, ReportInputs, SmoothedLayers
 from esca.report.section import Option, Section, render, short_names
-from esca.report.theme import INK, MUTED, SERIES, plotted
+from esca.report.theme import LINE, MUTED, SERIES, Margins, plotted, room
 
-PANELS_A_ROW = 4
+Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,10 @@ def smoothings(known: Sequence[Details]) -> list[Smoothings]:
                     f"report: smoothing of {details.label.text}: expected scales and exempt of one "
                     f"shape (C,), got {layer.scales.shape} and {layer.exempt.shape}"
                 )
+            if not (layer.scales > 0).all():
+                raise EscaError(
+                    f"report: smoothing of {details.label.text}: expected scales above 0"
+                )
         for index, one in enumerate(distinct):
             if _equal(one.layers, details.smoothed):
                 distinct[index] = Smoothings((*one.labels, details.label), one.layers)
@@ -92,33 +97,47 @@ def _names(labels: Sequence[Label]) -> str:
 
 
 def _plot(key: int, one: Smoothings) -> Markup:
-    """A panel for each smoothed tensor: factors of its channels, in order of size."""
+    """A column for each smoothed tensor: factors of its channels, in order of size."""
     short = short_names(name for layer in one.layers for name in layer.names)
-    rows = math.ceil(len(one.layers) / PANELS_A_ROW)
+    names = [
+        short[layer.names[0]] + (f" +{len(layer.names) - 1}" if len(layer.names) > 1 else "")
+        for layer in one.layers
+    ]
     description = f"Smoothing factor of each input channel, {_names(one.labels)}"
-    with plotted(f"smoothing-{key}", 760, 64 + 150 * rows, description) as plot:
-        grid = plot.figure.subplots(rows, PANELS_A_ROW, sharey=True, squeeze=False)
-        for axes, layer in zip(grid.flat, one.layers, strict=False):
-            order = np.argsort(layer.scales, kind="stable")
-            scales, exempt = layer.scales[order], layer.exempt[order]
-            ranks = np.arange(len(scales)) + 1
-            axes.axhline(1, color=MUTED, linewidth=1)
-            axes.plot(ranks[~exempt], scales[~exempt], "o", color=SERIES[0], markersize=3.4, mew=0)
-            axes.plot(ranks[exempt], scales[exempt], "s", color=SERIES[1], markersize=3.6, mew=0)
-            axes.set_yscale("log")
-            axes.set_xlim(0, len(scales) + 1)
-            axes.set_xticks([1, len(scales)])
-            more = f" +{len(layer.names) - 1}" if len(layer.names) > 1 else ""
-            axes.set_title(short[layer.names[0]] + more, fontsize=9, fontweight="normal", color=INK)
-        for axes in list(grid.flat)[len(one.layers) :]:
-            axes.remove()
-        marks = [
-            grid.flat[0].plot([], [], "o", color=SERIES[0], markersize=6, mew=0)[0],
-            grid.flat[0].plot([], [], "s", color=SERIES[1], markersize=6, mew=0)[0],
-        ]
-        plot.figure.legend(marks, ["smoothed", "exempt"], loc="outside upper right", ncols=2)
-        plot.figure.supxlabel(
-            "input channels, in order of their factor", fontsize=11.5, color=MUTED
-        )
-        plot.figure.supylabel("factor s", fontsize=11.5, color=MUTED)
+    margins = Margins(64, 6, 32, room(names, 10) + 18)
+    height = 270 + margins.top + margins.bottom
+    columns = range(len(names))
+    with plotted(f"smoothing-{key}", 760, height, margins, description) as plot:
+        axes = plot.figure.add_subplot()
+        places, powers, exempt = _dots(one.layers)
+        axes.axhline(0, color=MUTED, linewidth=1)
+        for chosen, mark, colour, label in (
+            (~exempt, "o", SERIES[0], "smoothed"),
+            (exempt, "s", SERIES[1], "exempt"),
+        ):
+            axes.plot(
+                places[chosen], powers[chosen], mark, color=colour, ms=3.4, mew=0, label=label
+            )
+        for border in columns[1:]:
+            axes.axvline(border - 0.5, color=LINE, linewidth=0.8)
+        reach = math.ceil(float(np.abs(powers).max(initial=1.0)))
+        ticks = range(-reach, reach + 1)
+        axes.set_yticks(ticks, [f"{10.0**power:g}" for power in ticks])
+        axes.set_xticks(columns, names, rotation=90, fontsize=10)
+        axes.set_xlim(-0.5, len(names) - 0.5)
+        axes.grid(axis="x", visible=False)
+        axes.set_ylabel("factor s")
+        axes.set_xlabel("convolution; its input channels in order of their factor")
+        plot.figure.legend(loc="upper right", ncols=2, markerscale=2)
     return plot.svg
+
+
+def _dots(layers: Sequence[SmoothedLayers]) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Place of each channel's dot, decimal logarithm of its factor, and whether it is exempt."""
+    places, powers, exempt = [], [], []
+    for column, layer in enumerate(layers):
+        order = np.argsort(layer.scales, kind="stable")
+        places.append(column + 0.84 * ((np.arange(len(order)) + 0.5) / len(order) - 0.5))
+        powers.append(np.log10(layer.scales[order]))
+        exempt.append(layer.exempt[order])
+    return np.concatenate(places), np.concatenate(powers), np.concatenate(exempt)

@@ -1,0 +1,68 @@
+"""``esca compare``: every recipe in one table and on one page."""
+
+import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from esca.cli.console import Json, emit, out, progress, say
+from esca.cli.evaluate import Clip, Display, Foveated, Scale, View, views_of
+from esca.evaluation import Protocol, as_text
+from esca.evaluation import as_json as table_json
+from esca.evaluation.protocol import Reference
+from esca.quantization import CalibrationConfig, load_recipe, recipe_names
+from esca.report.compare import compare
+
+
+def compare_command(
+    capture: Annotated[Path, typer.Argument(help="Capture: calibration and held-out segments.")],
+    avatar: Annotated[Path, typer.Argument(help="Checkpoint of the fp32 avatar.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for artifacts, scores and page.")],
+    recipe: Annotated[
+        list[str] | None, typer.Option(help="Recipe name or YAML file; repeat; default all.")
+    ] = None,
+    bits: Annotated[list[str] | None, typer.Option(help="Repeat; default w4a4 and w8a8.")] = None,
+    calibration_frames: Annotated[int, typer.Option(help="Calibration frames.")] = 64,
+    regions: Annotated[
+        Path | None, typer.Option(help="Folder of region masks, if the capture has none.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of cameras.")] = 0,
+    view: View = None,
+    scale: Scale = 0.5,
+    frames: Clip = 48,
+    reference: Annotated[Reference, typer.Option(help="What counts as ground truth.")] = "auto",
+    display: Display = "standard_fhd",
+    foveated: Foveated = False,
+    as_json: Json = False,
+) -> None:
+    """Calibrate once, quantize by every recipe, score all, and write the report.
+
+    Leaves `artifacts/`, `results.json` and `report.html` in the folder. JSON keys: those of
+    `esca evaluate`.
+    """
+    labels = bits or ["w4a4", "w8a8"]
+    recipes = [load_recipe(name, label) for label in labels for name in recipe or recipe_names()]
+    protocol = Protocol(
+        views=views_of(view),
+        scale=scale,
+        frames=frames,
+        reference=reference,
+        display=display,
+        foveated=foveated,
+    )
+    rows, clips = compare(
+        capture,
+        avatar,
+        folder,
+        recipes,
+        CalibrationConfig(frames=calibration_frames, seed=seed, regions=regions),
+        protocol,
+        progress,
+        title=f"Recipes on {capture.resolve().name}",
+        date=datetime.date.today().isoformat(),
+    )
+    emit(table_json(rows, clips.protocol), as_json)
+    if not as_json:
+        out.print(as_text(rows, clips.protocol), highlight=False, markup=False)
+    say(f"Scores: {folder / 'results.json'}. Report: {folder / 'report.html'}", as_json)
