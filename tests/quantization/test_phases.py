@@ -63,7 +63,7 @@ def straight(draw: st.DrawFn) -> tuple[Conv2d, Tensor]:
     return Conv2d(weight, None, stride, padding), x
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(transposed(), st.integers(1, 9))
 def test_phases_of_a_transposed_convolution_add_up_to_it(layer, rows: int) -> None:
     op, x = layer

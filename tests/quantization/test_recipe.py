@@ -83,15 +83,15 @@ def test_files_and_unknown_names(tmp_path) -> None:
     path.write_text("name: own\nbits: {weights: 3, activations: 5}\n")
     assert load_recipe(path).label == "w3a5"
     assert load_recipe(str(path), "w8a4").label == "w8a4"
-    with pytest.raises(EscaError, match="gone.yaml: no such recipe file"):
+    with pytest.raises(EscaError, match=r"gone\.yaml: no such recipe file"):
         load_recipe(tmp_path / "gone.yaml")
     with pytest.raises(EscaError, match="'magic' is none of rtn, gptq, icas"):
         load_recipe("magic")
     path.write_bytes(b"name: \xff\xfe\x00")
-    with pytest.raises(EscaError, match="own.yaml: not a YAML file, expected UTF-8"):
+    with pytest.raises(EscaError, match=r"own\.yaml: not a YAML file, expected UTF-8"):
         load_recipe(path)
     path.write_bytes(b"name: \x07")
-    with pytest.raises(EscaError, match="own.yaml: not valid YAML"):
+    with pytest.raises(EscaError, match=r"own\.yaml: not valid YAML"):
         load_recipe(path)
 
 

@@ -44,7 +44,7 @@ def layer(name: str, sqnr_db: float) -> LayerError:
     return LayerError(name, "ConvTranspose2d", 4, 8, -1.5, 2.5, -2.0, 3.0, 0.0123, sqnr_db)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def inputs() -> ReportInputs:
     generator = np.random.default_rng(0)
 
@@ -96,7 +96,7 @@ def inputs() -> ReportInputs:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def bare(inputs: ReportInputs) -> ReportInputs:
     """Scores alone."""
     return replace(inputs, views=(), clip=None, maps=None, details=())

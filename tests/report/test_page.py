@@ -72,9 +72,9 @@ def parsed(path: Path) -> Page:
     return page
 
 
-@pytest.fixture
-def page(inputs: ReportInputs, tmp_path: Path) -> Page:
-    return parsed(build_report(inputs, tmp_path / "report.html"))
+@pytest.fixture(scope="module")
+def page(inputs: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return parsed(build_report(inputs, tmp_path_factory.mktemp("page") / "report.html"))
 
 
 def test_page_is_whole_and_alone(page: Page) -> None:
@@ -148,7 +148,13 @@ def test_hostile_text_stays_text(inputs: ReportInputs, tmp_path: Path) -> None:
     details[0] = replace(details[0], layers=[replace(details[0].layers[0], name=evil)])
     views = [replace(view, view=evil, methods={label: view.fp32}) for view in inputs.views[:1]]
     hostile = replace(
-        inputs, title=evil, rows=rows, details=details, views=views, provenance={evil: evil}
+        inputs,
+        clip=None,
+        title=evil,
+        rows=rows,
+        details=details,
+        views=views,
+        provenance={evil: evil},
     )
     page = parsed(build_report(hostile, tmp_path / "report.html"))
     assert page.tags["script"] == 1

@@ -180,7 +180,7 @@ def test_flipped_bits(artifact, tmp_path) -> None:
     content = path.read_bytes()
     generator = torch.Generator().manual_seed(0)
     header = int.from_bytes(content[:8], "little") + 8
-    places = [*range(0, 12), *torch.randint(12, header, (90,), generator=generator).tolist()]
+    places = [*range(12), *torch.randint(12, header, (90,), generator=generator).tolist()]
     places += torch.randint(header, len(content), (40,), generator=generator).tolist()
     for place in places:
         damaged = bytearray(content)

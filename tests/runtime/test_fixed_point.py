@@ -13,7 +13,7 @@ factors = st.floats(2.0**-40, 2.0**16 - 1) | st.floats(-(2.0**16) + 1, -(2.0**-4
 integers = st.integers(-(2**31), 2**31 - 1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(factors)
 def test_factors_are_held_to_17_bits(factor: float) -> None:
     made = fixed_point(torch.tensor([factor], dtype=torch.float64))
@@ -24,7 +24,7 @@ def test_factors_are_held_to_17_bits(factor: float) -> None:
     assert abs(Fraction(mantissa, 2**shift) - exact) <= abs(exact) / 2**17
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(factors, st.lists(integers, min_size=1, max_size=6))
 def test_products_are_rounded_half_up(factor: float, values: list[int]) -> None:
     made = fixed_point(torch.tensor([factor], dtype=torch.float64))

@@ -38,7 +38,7 @@ def upsampled(image: list[list[int]], factor: int) -> list[list[int]]:
     ]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.integers(1, 5),
     st.integers(1, 5),

@@ -65,7 +65,7 @@ def save_avatar(avatar: Avatar, path: Path | str, half: bool = False) -> None:
         state[PREFIX + name] = stored
     with written_beside(path) as beside:
         if path.suffix == ".safetensors":
-            safetensors.torch.save_file(state, beside)
+            beside.write_bytes(safetensors.torch.save(state))
         else:
             torch.save(state, beside)
 

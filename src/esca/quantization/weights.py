@@ -62,13 +62,14 @@ def symmetric_scale(
     """(N,) steps for symmetric rounding of (N, K) rows.
 
     ``minmax`` covers the largest magnitude; ``mse`` searches ``steps`` shrunk ranges for the least
-    ``sum importance (w - Q(w))^2``, where ``importance`` is (K,), e.g. a Hessian's diagonal.
+    ``sum importance (w - Q(w))^2``, where ``importance`` is (K,), e.g. a Hessian's diagonal. At 8
+    bits both cover the largest magnitude.
     """
     limit = 2 ** (bits - 1) - 1
     if rows.shape[1] == 0:
         return torch.ones(len(rows))
     full = rows.abs().amax(1).clamp_min(1e-12) / limit
-    if method == "minmax":
+    if method == "minmax" or bits >= 8:  # clipping does not pay where 8 bits span the rows
         return full.float()
     weights = torch.ones(rows.shape[1]) if importance is None else importance.float()
     best, least = full.clone(), torch.full_like(full, torch.inf)

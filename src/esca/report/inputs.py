@@ -79,13 +79,13 @@ class TexelMaps:
     """Maps over the texture in array orientation, None where not used.
 
     ``mean_texture``: (T, T, 3) uint8 display colours. ``visibility``: (T, T) pixels a texel fills.
-    ``face``: (T, T) facial mask in [0, 1]. ``importance``: (T, T) weights.
+    ``face``: (T, T) facial mask in [0, 1]. ``weight``: (T, T) of the UV Hessian.
     """
 
     mean_texture: Frame
     visibility: TexelMap | None = None
     face: TexelMap | None = None
-    importance: TexelMap | None = None
+    weight: TexelMap | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -88,7 +88,7 @@ def _maps(capture: Capture, artifact: Artifact, regions: Path | None) -> TexelMa
         mean_texture=as_display(capture.texture_mean),
         visibility=visibility.numpy(),
         face=maps.face.numpy(),
-        importance=maps.weight.numpy(),
+        weight=maps.weight.numpy(),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 import esca
@@ -87,7 +87,8 @@ def save_artifact(artifact: Artifact, path: Path) -> None:
     }
     sealed = header | {"sha256": _digest(header, tensors)}
     with written_beside(path) as beside:
-        save_file(tensors, beside, metadata={"esca": json.dumps(sealed, sort_keys=True)})
+        metadata = {"esca": json.dumps(sealed, sort_keys=True)}
+        beside.write_bytes(save(tensors, metadata=metadata))
 
 
 def load_artifact(path: Path) -> Artifact:

@@ -1,4 +1,4 @@
-"""What the face mask, the visibility and the importance look like on the texture."""
+"""What the face mask, the visibility and the UV weight look like on the texture."""
 
 from dataclasses import dataclass
 
@@ -63,8 +63,8 @@ def _maps(maps: TexelMaps) -> list[MapPicture]:
         made.append(
             MapPicture("Visibility", text, picture(overlay, "Visibility"), f"{top:.3g} pixels")
         )
-    if maps.importance is not None:
-        overlay, top = heat_overlay(texture, sized(maps.importance, "importance"))
-        text = "Facial importance; times visibility it weighs the texels of the UV Hessian."
-        made.append(MapPicture("Importance", text, picture(overlay, "Importance"), f"{top:.3g}"))
+    if maps.weight is not None:
+        overlay, top = heat_overlay(texture, sized(maps.weight, "weight"))
+        text = "Visibility times facial importance: how much each texel counts in the UV Hessian."
+        made.append(MapPicture("UV weight", text, picture(overlay, "UV weight"), f"{top:.3g}"))
     return made

@@ -1,6 +1,7 @@
 """The table of methods, the same as a plot, and the published figures beside it."""
 
 import math
+from typing import Any
 
 from markupsafe import Markup
 
@@ -31,7 +32,9 @@ def section(inputs: ReportInputs) -> Section:
 
 def _plot(table: Scores) -> Markup:
     """VDP of every method minus that of fp32 in the same view: views as marks, mean as a dot."""
-    names, places, bits_places = [], [], []
+    names: list[str] = []
+    places: list[int] = []
+    bits_places: list[int] = []
     lines: list[tuple[int, Line, bool]] = []
     for group in table.groups:
         bits_places.append(len(names))
@@ -41,7 +44,7 @@ def _plot(table: Scores) -> Markup:
             lines.append((len(names), line, line is group.best))
             names.append(line.label.method)
     description = "FovVideoVDP of every method minus that of fp32, by view and on the mean"
-    margins = Margins(room(names, 12), 128, 40, 50)
+    margins = Margins(room(names, 12), 134, 40, 50)
     height = margins.top + margins.bottom + ROW_HEIGHT * len(names)
     with plotted("quality", WIDTH, height, margins, description) as plot:
         axes = plot.figure.add_subplot()
@@ -77,25 +80,11 @@ def _plot(table: Scores) -> Markup:
                 zorder=4 if best else 1.5,
                 label=label,
             )
-        for place, line, best in lines:
-            axes.text(
-                1.02,
-                place,
-                f"{line.mean.vdp:.3f}   {figure(table.loss(line), 3)}",
-                transform=axes.get_yaxis_transform(),
-                va="center",
-                fontsize=11.5,
-                fontweight="bold" if best else "normal",
-            )
-        axes.text(
-            1.02,
-            -0.1,
-            "JOD    to fp32",
-            transform=axes.get_yaxis_transform(),
-            va="center",
-            fontsize=11,
-            color=MUTED,
-        )
+        written = [(place, line.mean.vdp, table.loss(line), best) for place, line, best in lines]
+        for place, mean, loss, best in written:
+            weight = "bold" if best else "normal"
+            _beside(axes, place, (figure(mean, 3), figure(loss, 3)), fontweight=weight)
+        _beside(axes, -0.1, ("JOD", "to fp32"), color=MUTED)
         axes.set_yticks(range(len(names)), names)
         for place in bits_places:
             tick = axes.get_yticklabels()[place]
@@ -108,3 +97,18 @@ def _plot(table: Scores) -> Markup:
         axes.set_xlabel("JOD against fp32 in the same view (line: no loss)")
         plot.figure.legend(loc="upper center", ncols=len(table.views) + 2, columnspacing=1.5)
     return plot.svg
+
+
+def _beside(axes: Any, place: float, words: tuple[str, str], **style: str) -> None:
+    """Two right-aligned columns of text at the right of the axes."""
+    for right, text in zip((1.1, 1.23), words, strict=True):
+        axes.text(
+            right,
+            place,
+            text,
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            ha="right",
+            fontsize=11.5,
+            **style,
+        )

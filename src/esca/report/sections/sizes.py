@@ -86,4 +86,6 @@ def _plot(bars: Sequence[tuple[str, Mapping[str, int]]], parts: Sequence[str]) -
 
 
 def _shortened(name: str) -> str:
-    return name if len(name) <= 30 else name[:29] + "…"
+    """The number of methods where their names are too long for a plot."""
+    bits, mark, methods = name.partition(": ")
+    return f"{bits}, {methods.count(',') + 1} methods" if mark and len(name) > 24 else name

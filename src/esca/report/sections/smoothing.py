@@ -120,8 +120,8 @@ def _plot(key: int, one: Smoothings) -> Markup:
             )
         for border in columns[1:]:
             axes.axvline(border - 0.5, color=LINE, linewidth=0.8)
-        reach = math.ceil(float(np.abs(powers).max(initial=1.0)))
-        ticks = range(-reach, reach + 1)
+        ticks = range(math.ceil(float(powers.min()) - 0.25), math.floor(powers.max() + 0.25) + 1)
+        axes.set_ylim(float(powers.min()) - 0.25, float(powers.max()) + 0.25)
         axes.set_yticks(ticks, [f"{10.0**power:g}" for power in ticks])
         axes.set_xticks(columns, names, rotation=90, fontsize=10)
         axes.set_xlim(-0.5, len(names) - 0.5)
