@@ -25,7 +25,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
     folder = tmp_path_factory.mktemp("line")
     capture = folder / "m--20260101--0000--tiny--GHS"
     _run("capture", "synth", str(capture), "--texture", "256", "--frames", "14", "--cameras", "3",
-        "--vertices", "1500", "--workers", "1")  # fmt: skip
+        "--vertices", "1900", "--workers", "1")  # fmt: skip
     opened = open_capture(capture)
     avatar = build_avatar(AvatarConfig("base", 256, 16, opened.vertex_count, 3), seed=0)
     save_avatar(avatar, folder / "avatar.safetensors")

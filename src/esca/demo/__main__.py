@@ -10,9 +10,9 @@ from esca.captures.reader import open_capture
 from esca.demo import AVATAR, TEXTURE, record_demo
 from esca.training import TrainConfig, train
 
-FRAMES = 300
+FRAMES = 260
 CONFIG = TrainConfig(
-    variant="base", texture_size=TEXTURE, latent=128, steps=2000, batch=4, screen_scale=0.0
+    variant="base", texture_size=TEXTURE, latent=128, steps=1600, batch=4, screen_scale=0.0
 )
 
 

@@ -6,7 +6,7 @@ graph's vocabulary is an error that names the module it stands in.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -331,16 +331,23 @@ class _Tracer:
         return self._emit(f"{x.name}.upsample", Upsample(factor, mode), (x.name,), shape)
 
     def slice(self, a: dict[str, Any], shape: tuple[int, ...]) -> _Symbol:
-        x = self._symbol(a["self"])
-        made = next(node for node in self.nodes if node.name == x.name)
-        op = made.op
-        if not isinstance(op, Linear) or a["dim"] not in (1, -1) or a["step"] != 1:
-            raise self._unsupported("a slice of anything but a linear layer's outputs")
-        # Rows of a linear layer are a linear layer; the whole one is dropped if nobody else reads.
-        start = (a["start"] or 0) % op.weight.shape[0]
+        # Rows of a linear layer are a linear layer; affines of its outputs may stand between.
+        made = {node.name: node for node in self.nodes}
+        chain = [made[self._symbol(a["self"]).name]]
+        while isinstance(chain[0].op, Affine):
+            chain.insert(0, made[chain[0].inputs[0]])
+        whole = isinstance(chain[0].op, Linear) and a["dim"] in (1, -1) and a["step"] == 1
+        self._need(whole, "a slice of anything but a linear layer's outputs")
+        start = (a["start"] or 0) % chain[0].shape[0]
         rows = torch.arange(start, start + shape[0])
-        part = Linear(op.weight[rows], None if op.bias is None else op.bias[rows])
-        return self._emit(f"{x.name}.rows{start}", part, made.inputs, shape)
+        inputs = chain[0].inputs
+        for node in chain:
+            parts = {
+                key: v[rows] if v is not None and v.dim() else v for key, v in vars(node.op).items()
+            }
+            part = self._emit(f"{node.name}.rows{start}", replace(node.op, **parts), inputs, shape)
+            inputs = (part.name,)
+        return part
 
     def pixel_shuffle(self, a: dict[str, Any], shape: tuple[int, ...]) -> _Symbol:
         x = self._symbol(a["self"])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from esca.errors import EscaError
-from esca.graph.ops import Linear, Weighted, out_channel_axis
+from esca.graph.ops import Weighted
 from esca.quantization.gptq import gptq_round
 from esca.quantization.phases import Phase, phases, set_weight_matrix, weight_matrix
 
@@ -131,8 +131,3 @@ def quantize_texel_bias(bias: Tensor, bits: int) -> QuantizedBias:
     scale = bias.abs().amax((1, 2)).clamp_min(1e-12) / limit
     values = torch.round(bias / scale[:, None, None]).clamp(-limit, limit)
     return QuantizedBias(values.to(torch.int32), scale.float(), bits)
-
-
-def weight_channels(op: Weighted) -> int:
-    """Number of output channels (rows of a linear layer)."""
-    return op.weight.shape[0 if isinstance(op, Linear) else out_channel_axis(op)]

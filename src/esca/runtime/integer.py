@@ -163,15 +163,17 @@ def bilinear_upsample(x: Tensor, factor: int) -> Tensor:
 
     Weights are whole multiples of 1 / (2 factor) on each axis, so the sum is exact.
     """
+    x = x.to(torch.int32 if factor <= 64 else torch.int64)  # 16 bits times 4 factor^2
     for axis in (2, 3):
         size = x.shape[axis]
-        place = 2 * torch.arange(size * factor) + 1 - factor  # source position times 2 factor
-        low = torch.div(place, 2 * factor, rounding_mode="floor")
-        share = place - 2 * factor * low
-        shape = [-1 if i == axis else 1 for i in range(4)]
-        first = x.index_select(axis, low.clamp(0, size - 1))
-        second = x.index_select(axis, (low + 1).clamp(0, size - 1))
-        x = first * (2 * factor - share.reshape(shape)) + second * share.reshape(shape)
+        held = torch.cat([x.narrow(axis, 0, 1), x, x.narrow(axis, size - 1, 1)], axis)
+        phases = []
+        for phase in range(factor):
+            place = 2 * phase + 1 - factor  # from the source texel, times 2 factor
+            low, share = divmod(place, 2 * factor)
+            first, second = (held.narrow(axis, low + 1 + i, size) for i in (0, 1))
+            phases.append(first * (2 * factor - share) + second * share)
+        x = torch.stack(phases, axis + 1).flatten(axis, axis + 1)
     whole = 4 * factor * factor
     return torch.div(x + whole // 2, whole, rounding_mode="floor").to(torch.int32)
 
