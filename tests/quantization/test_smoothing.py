@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -70,7 +71,8 @@ def test_icas_and_ffas_leave_an_avatar_s_output_alone(
     torch.manual_seed(0)
     feeds = {"z": torch.randn(2, 16), "view": torch.randn(2, 3)}
     statistics = collect(graph, lambda: [feeds], TexelMaps(face=torch.rand(32, 32)), False)
-    made = quantize(graph, statistics, Recipe("t", smoothing=Smoothing(method, 0.5, 75.0)))
+    plain = Recipe("t", range="minmax", weight_range="minmax")
+    made = quantize(graph, statistics, replace(plain, smoothing=Smoothing(method, 0.5, 75.0)))
     scales = {
         group: found.scales
         for group, found in zip(scaling_groups(graph), made.smoothed, strict=True)

@@ -1,6 +1,7 @@
 import gc
 import json
 import weakref
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +14,6 @@ from esca.graph.ops import Affine, Conv2d, Input, LeakyRelu
 from esca.quantization.quantize import QuantizedGraph, quantize
 from esca.quantization.recipe import Recipe, load_recipe
 from esca.quantization.statistics import TexelMaps, collect
-from esca.runtime import artifact as module
 from esca.runtime.artifact import Artifact, artifact_bytes, load_artifact, save_artifact
 from esca.runtime.integer import IntegerDecoder
 from esca.runtime.lowering import lower
@@ -212,11 +212,12 @@ def test_a_failed_write_leaves_nothing_and_keeps_the_old_file(
     path = tmp_path / "a.esca"
     path.write_bytes(b"old")
 
-    def fail(tensors, target, metadata) -> None:
-        target.write_bytes(b"half")
+    def fail(target: Path, content: bytes) -> None:
+        with target.open("wb") as stream:
+            stream.write(content[:100])
         raise OSError("disk full")
 
-    monkeypatch.setattr(module, "save_file", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(OSError, match="disk full"):
         save_artifact(artifact, path)
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [

@@ -21,8 +21,8 @@ def demo_command(
     folder: Annotated[Path, typer.Option("--out", help="Folder for everything.")] = Path(
         "runs/demo"
     ),
-    frames: Annotated[int, typer.Option(help="Frames to record, held-out ones included.")] = 72,
-    frames_scored: Annotated[int, typer.Option(help="Most scored frames a segment.")] = 10,
+    frames: Annotated[int, typer.Option(help="Frames to record, held-out ones included.")] = 50,
+    frames_scored: Annotated[int, typer.Option(help="Most scored frames a segment.")] = 5,
     scale: Annotated[float, typer.Option(help="Size of the scored pictures.")] = 0.25,
     as_json: Json = False,
 ) -> None:

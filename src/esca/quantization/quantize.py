@@ -266,8 +266,8 @@ def _fit(parts: list[_Part], bits: int, recipe: Recipe) -> Grid:
 
 
 def _rebinned(centres: Tensor, counts: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
-    """One histogram of 8192 bins over all channels."""
-    bins = 8192
+    """One histogram of 2048 bins over all channels."""
+    bins = 2048
     width = max(high - low, 1e-12) / bins
     index = ((centres - low) / width).long().clamp(0, bins - 1)
     total = torch.bincount(index, weights=counts.double(), minlength=bins)

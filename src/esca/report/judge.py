@@ -43,7 +43,8 @@ def judge(
 ) -> tuple[tuple[Row, ...], Clips]:
     """Render, score and write ``page``; returns the rows and the clips they were scored on.
 
-    The page's video shows fp32 beside the first and the last artifact. ``progress`` counts methods.
+    The page's video shows fp32 beside the first artifact and the last of the same bits.
+    ``progress`` counts methods.
     """
     capture, avatar = open_capture(capture_folder), load_avatar(checkpoint)
     loaded = {path: load_artifact(path) for path in artifacts}
@@ -51,7 +52,8 @@ def judge(
     methods = [method_of(artifact) for artifact in loaded.values()]
     labels = [Label(method.name, method.bits) for method in methods]
     view = next(iter(protocol.views))
-    gallery = Gallery(view, list(dict.fromkeys((labels[0], labels[-1]))), round(protocol.fps))
+    alike = [label for label in labels if label.bits == labels[0].bits]
+    gallery = Gallery(view, list(dict.fromkeys((alike[0], alike[-1]))), round(protocol.fps))
     rows = evaluate(methods, clips, progress, gallery)
     graph = decoder_graph(avatar)
     segment = clips.segments[0]

@@ -55,7 +55,7 @@ class IntegerDecoder:
         for node in program.graph.inputs:
             if node.name not in feeds:
                 raise EscaError(f"integer runtime: input {node.name!r} was not fed")
-            values[node.name] = feeds[node.name].to(torch.int32)
+            values[node.name] = _checked(node, feeds[node.name], program.grids[node.name])
         last = _last_readers(program)
         for index, step in enumerate(program.steps):
             if isinstance(step, Move):
@@ -87,6 +87,21 @@ class IntegerDecoder:
     def dequantize(self, label: str, integers: Tensor) -> Tensor:
         """Real values of an output."""
         return self.program.grids[self.program.graph.outputs[label]].dequantize(integers)
+
+
+def _checked(node: Node, integers: Tensor, grid: Grid) -> Tensor:
+    """int32 input; bounds of the accumulators hold for integers on the grid only."""
+    if integers.shape[1:] != node.shape:
+        raise EscaError(
+            f"integer runtime: input {node.name!r} has shape {tuple(integers.shape[1:])}, "
+            f"expected {node.shape}"
+        )
+    if integers.numel() and not 0 <= int(integers.min()) <= int(integers.max()) <= grid.top:
+        raise EscaError(
+            f"integer runtime: input {node.name!r} holds values outside 0 to {grid.top}; "
+            "were the real ones finite?"
+        )
+    return integers.to(torch.int32)
 
 
 def _last_readers(program: IntegerProgram) -> dict[str, int]:
