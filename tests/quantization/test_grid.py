@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esca.errors import EscaError
-from esca.quantization.grid import Grid, grid_of_range, mse_range
+from esca.quantization.grid import Grid, grid_of_range, search_range
 
 bounds = st.floats(-1e4, 1e4, allow_subnormal=False).filter(lambda x: x == 0 or abs(x) > 1e-6)
 
@@ -88,7 +88,7 @@ def test_searched_ranges_are_never_worse_than_the_extremes(seed, bits, power) ->
     values = torch.randn(60, generator=generator) ** 3
     counts = torch.randint(0, 50, (60,), generator=generator).float()
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
-    found = mse_range(values, counts, low, high, bits, 40, power)
+    found = search_range(values, counts, low, high, bits, 40, power)
     assert low <= found[0] <= 0 <= found[1] <= high
     flat, weights = values.double().tolist(), counts.tolist()
     searched = clipped_error(flat, weights, *found, bits, power)
@@ -97,9 +97,9 @@ def test_searched_ranges_are_never_worse_than_the_extremes(seed, bits, power) ->
 
 def test_outliers_are_clipped_and_a_flat_tensor_keeps_its_range() -> None:
     values = torch.cat([torch.linspace(-1, 1, 9999), torch.tensor([40.0])])
-    _, high = mse_range(values, torch.ones(10_000), -1.0, 40.0, 4, 80, 2.0)
+    _, high = search_range(values, torch.ones(10_000), -1.0, 40.0, 4, 80, 2.0)
     assert high < 20
     even = torch.linspace(0, 1, 1600)
-    low, high = mse_range(even, torch.ones(1600), 0.0, 1.0, 4, 80, 2.0)
+    low, high = search_range(even, torch.ones(1600), 0.0, 1.0, 4, 80, 2.0)
     assert (low, high) == (0.0, pytest.approx(1.0, abs=0.05))
-    assert mse_range(torch.zeros(3), torch.ones(3), 0.0, 0.0, 4, 80, 2.0) == (0.0, 0.0)
+    assert search_range(torch.zeros(3), torch.ones(3), 0.0, 0.0, 4, 80, 2.0) == (0.0, 0.0)

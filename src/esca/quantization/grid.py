@@ -63,7 +63,7 @@ def grid_of_range(low: float, high: float, bits: int) -> Grid:
     return Grid(scale, zero_point, bits)
 
 
-def mse_range(
+def search_range(
     centres: Tensor, counts: Tensor, low: float, high: float, bits: int, steps: int, power: float
 ) -> tuple[float, float]:
     """Clipping bounds that minimize ``sum counts |x - Q(x)|^power`` over shrunk ranges.

@@ -10,7 +10,7 @@ from esca.errors import EscaError
 from esca.graph.graph import Graph, Node
 from esca.graph.layers import Layer, schedule, tied_inputs
 from esca.graph.ops import GridSample, Linear, Op, TexelBias, Weighted
-from esca.quantization.grid import Grid, grid_of_range, mse_range
+from esca.quantization.grid import Grid, grid_of_range, search_range
 from esca.quantization.phases import phases
 from esca.quantization.recipe import Recipe
 from esca.quantization.smoothing import (
@@ -32,7 +32,6 @@ from esca.quantization.weights import (
 )
 
 RANGE_STEPS = 80
-RANGE_POWER = 2.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,11 +256,11 @@ def _scaled_statistics(
 
 def _fit(parts: list[_Part], bits: int, recipe: Recipe) -> Grid:
     low, high = min(part.low for part in parts), max(part.high for part in parts)
-    if recipe.range == "mse" and bits <= 8:
+    if recipe.range == "search" and bits <= 8:
         centres = torch.cat([part.centres for part in parts])
         counts = torch.cat([part.counts for part in parts])
         merged = _rebinned(centres, counts, low, high)
-        low, high = mse_range(*merged, low, high, bits, RANGE_STEPS, RANGE_POWER)
+        low, high = search_range(*merged, low, high, bits, RANGE_STEPS, recipe.range_power)
     return grid_of_range(low, high, bits)
 
 

@@ -72,8 +72,11 @@ class Recipe:
     ``bits`` are those of convolutions; ``linear`` those of fully connected layers. ``texel_bias``
     bits hold the per-texel biases, ``coordinate`` those of sampling grids and their biases,
     ``texture`` and ``mesh`` those of the outputs (``mesh`` also serves any other vector).
-    ``range`` and ``weight_range`` choose clipping (``minmax`` or least error), ``granularity`` one
-    weight scale per output channel or per channel and output phase.
+    ``range``: activations are clipped at their extremes (``minmax``) or where the mean of
+    ``|x - Q(x)|^range_power`` is least (``search``). A power of 1 suits avatars: few texels (eyes,
+    mouth) reach far beyond the rest, and higher powers spend the grid on them. ``weight_range``:
+    the same choice for weights, by squared error. ``granularity``: one weight scale per output
+    channel, or per channel and output phase.
     """
 
     name: str
@@ -82,7 +85,8 @@ class Recipe:
     smoothing: Smoothing = Smoothing()
     rounding: Rounding = Rounding()
     granularity: Granularity = "channel"
-    range: RangeMethod = "mse"
+    range: Literal["minmax", "search"] = "search"
+    range_power: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
     weight_range: RangeMethod = "mse"
     texel_bias: Annotated[int, Field(ge=2, le=16)] = 8
     coordinate: Annotated[int, Field(ge=8, le=16)] = 16
