@@ -7,6 +7,7 @@ from torch import Tensor
 
 from esca.graph.ops import Conv2d, ConvTranspose2d, Linear
 from esca.quantization.phases import (
+    Strips,
     accumulate_hessian,
     phase_columns,
     phases,
@@ -29,7 +30,7 @@ def by_phases(op, x: Tensor, shape: tuple[int, ...], rows: int) -> Tensor:
         matrix = weight_matrix(op, op.weight, phase)
         part = output[:, :, phase.row :: phase.stride, phase.column :: phase.stride]
         assert matrix.shape == (shape[0], len(phase.taps) * x.shape[1])
-        for columns, strip in phase_columns(op, x, phase, shape, rows):
+        for columns, strip in phase_columns(op, x, phase, shape, Strips(rows)):
             part[:, :, strip] = (matrix @ columns).reshape(part[:, :, strip].shape)
     return output
 
@@ -182,3 +183,16 @@ def test_hessians_add_up_over_batches() -> None:
     for start, stop in ((0, 1), (1, 4), (4, 6)):
         accumulate_hessian(parts, op, x[start:stop], (2, 6, 8))
     torch.testing.assert_close(whole, parts)
+
+
+def test_strips_in_turn_add_up_to_the_whole_hessian() -> None:
+    torch.manual_seed(0)
+    op = ConvTranspose2d(torch.randn(3, 2, 4, 4), None, 2, 1)
+    x, weight = torch.randn(1, 3, 10, 10), torch.rand(20, 20)
+    whole = [torch.zeros(12, 12) for _ in range(4)]
+    turns = [torch.zeros(12, 12) for _ in range(4)]
+    accumulate_hessian(whole, op, x, (2, 20, 20), weight)
+    for turn in range(3):
+        accumulate_hessian(turns, op, x, (2, 20, 20), weight, Strips(2, every=3, first=turn))
+    for expected, found in zip(whole, turns, strict=True):
+        torch.testing.assert_close(found, 3 * expected)

@@ -79,8 +79,23 @@ def set_weight_matrix(op: Weighted, weight: Tensor, phase: Phase, matrix: Tensor
         weight[:, :, y, x] = block.t() if isinstance(op, ConvTranspose2d) else block
 
 
+@dataclass(frozen=True)
+class Strips:
+    """Which rows of a phase's output raster are looked at, and how many at a time.
+
+    Every ``every``-th strip of ``rows`` rows, from strip number ``first`` on.
+    """
+
+    rows: int = 64
+    every: int = 1
+    first: int = 0
+
+
+ALL = Strips()
+
+
 def phase_columns(
-    op: Weighted, x: Tensor, phase: Phase, out_shape: tuple[int, ...], rows: int = 64
+    op: Weighted, x: Tensor, phase: Phase, out_shape: tuple[int, ...], strips: Strips = ALL
 ) -> Iterator[tuple[Tensor, slice]]:
     """Columns of a phase for a batch, in strips so that memory stays small.
 
@@ -97,8 +112,8 @@ def phase_columns(
     pad = max(*op.weight.shape[2:], op.padding)
     padded = torch.nn.functional.pad(x, (pad, pad, pad, pad))
     step = op.stride if isinstance(op, Conv2d) else 1
-    for start in range(0, height, rows):
-        stop = min(start + rows, height)
+    for start in range(strips.first * strips.rows, height, strips.rows * strips.every):
+        stop = min(start + strips.rows, height)
         # A stride above the kernel leaves phases that no tap reaches: no columns, output zero.
         blocks = [x.new_zeros(len(x), 0, (stop - start) * width)]
         for ky, kx in phase.taps:
@@ -128,16 +143,18 @@ def accumulate_hessian(
     x: Tensor,
     out_shape: tuple[int, ...],
     texel_weight: Tensor | None = None,
+    strips: Strips = ALL,
 ) -> None:
     """Add ``2 sum_n w_n x_n x_n^T`` of a batch to each phase's Hessian, in place.
 
     ``hessians``: one (K, K) float32 per phase. ``texel_weight``: (H, W) of the *output*: columns
     are multiplied by the square root of the weight at their output texel, which is exact.
+    ``strips``: where only every n-th strip is looked at, what it adds counts n times.
     """
     for phase, hessian in zip(phases(op), hessians, strict=True):
-        for columns, strip in phase_columns(op, x, phase, out_shape):
+        for columns, strip in phase_columns(op, x, phase, out_shape, strips):
             if texel_weight is not None and not isinstance(op, Linear):
                 weight = texel_weight[phase.row :: phase.stride, phase.column :: phase.stride]
                 columns = columns * weight[strip].reshape(-1).sqrt()
             for frame in columns:  # one by one: joining them would cost a copy of the columns
-                hessian.addmm_(frame, frame.t(), alpha=2.0)
+                hessian.addmm_(frame, frame.t(), alpha=2.0 * strips.every)

@@ -12,7 +12,7 @@ from esca.graph.execute import run
 from esca.graph.graph import Graph, Node
 from esca.graph.layers import Layer, schedule
 from esca.graph.ops import Linear, Reshape, Weighted
-from esca.quantization.phases import accumulate_hessian, phases, weight_matrix
+from esca.quantization.phases import Strips, accumulate_hessian, phases, weight_matrix
 
 BINS = 2048
 SAMPLED_TEXELS = 65_536
@@ -48,7 +48,8 @@ class TensorStatistics:
 class Statistics:
     """Everything that the recipes need, by node name.
 
-    ``plain`` and ``uv``: Hessians of each weighted node, one (K, K) a phase. ``frames``: length of
+    ``plain`` and ``uv``: Hessians of each weighted node, one (K, K) a phase; where a phase has more
+    than SAMPLED_TEXELS texels, from other strips of them in every frame. ``frames``: length of
     the calibration stream.
     """
 
@@ -153,6 +154,7 @@ def _channels_first(value: Tensor) -> Tensor:
 class _FirstPass:
     def __init__(self, graph: Graph, watched: set[str], maps: TexelMaps, hessians: bool) -> None:
         self.graph, self.watched, self.maps = graph, watched, maps
+        self.turn: dict[str, int] = {}
         self.low: dict[str, Tensor] = {}
         self.high: dict[str, Tensor] = {}
         self.moments: dict[str, Tensor] = {}
@@ -173,11 +175,21 @@ class _FirstPass:
         if node.name in self.watched:
             self._extremes(node.name, value)
         for reader in self.readers.get(node.name, ()):
-            op = self.graph.weight_op(reader.name)
-            accumulate_hessian(self.plain[reader.name], op, value, reader.shape)
-            if self.maps.weight is not None and not isinstance(op, Linear):
-                weight = resized(self.maps.weight, (reader.shape[1], reader.shape[2]))
-                accumulate_hessian(self.uv[reader.name], op, value, reader.shape, weight)
+            self._hessians(reader, value)
+
+    def _hessians(self, reader: Node, value: Tensor) -> None:
+        op, shape = self.graph.weight_op(reader.name), reader.shape
+        turn = self.turn.get(reader.name, 0)
+        self.turn[reader.name] = turn + len(value)
+        weight = None
+        if self.maps.weight is not None and not isinstance(op, Linear):
+            weight = resized(self.maps.weight, (shape[1], shape[2]))
+        for number, frame in enumerate(value.split(1), start=turn):
+            # Strips depend on the frame alone, not on how frames are batched.
+            strips = _strips(op, shape, number)
+            accumulate_hessian(self.plain[reader.name], op, frame, shape, None, strips)
+            if weight is not None:
+                accumulate_hessian(self.uv[reader.name], op, frame, shape, weight, strips)
 
     def _extremes(self, name: str, value: Tensor) -> None:
         flat = _channels_first(value)
@@ -234,6 +246,15 @@ class _SecondPass:
         index += torch.arange(len(flat))[:, None] * BINS
         counts = torch.bincount(index.reshape(-1), minlength=known.counts.numel())
         known.counts += counts.reshape(known.counts.shape)
+
+
+def _strips(op: Weighted, shape: tuple[int, ...], frame: int) -> Strips:
+    """About SAMPLED_TEXELS texels of each phase: other strips in every frame, in turn."""
+    if isinstance(op, Linear):
+        return Strips()
+    texels = shape[1] * shape[2] // len(phases(op))
+    every = max(1, texels // SAMPLED_TEXELS)
+    return Strips(16, every, frame % every) if every > 1 else Strips()
 
 
 def _weight(node: Node) -> Tensor:
