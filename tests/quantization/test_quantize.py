@@ -132,6 +132,7 @@ def test_grids_fit_the_tensors_of_the_smoothed_graph(decoder, frames, variant, s
         range="minmax",
         weight_range="minmax",
         texel_bias=16,
+        headroom=1.0,
     ).with_bits("w8a8")
     made = quantize(graph, statistics_of(graph, feeds), recipe)
     values: dict[str, torch.Tensor] = {}
@@ -269,3 +270,13 @@ def test_weights_of_all_phases_are_integers_on_their_scale(decoder, frames) -> N
         steps = weight_matrix(op, op.weight, phase) / scale[:, phase.index, None]
         torch.testing.assert_close(steps, steps.round(), atol=1e-4, rtol=0)
     assert isinstance(graph.by_name["act1"].op, LeakyRelu)
+
+
+def test_codes_have_headroom_and_are_never_clipped(decoder, frames) -> None:
+    graph, feeds = decoder(), frames(20)
+    made = quantize(graph, statistics_of(graph, feeds), Recipe("t", headroom=1.5))
+    grid = made.grids["z"]
+    seen = torch.cat([feeds["z"].reshape(-1), feeds["view"].reshape(-1)])
+    low, high = -grid.zero_point * grid.scale, (grid.top - grid.zero_point) * grid.scale
+    assert low <= 1.5 * float(seen.min()) + grid.scale
+    assert high >= 1.5 * float(seen.max()) - grid.scale

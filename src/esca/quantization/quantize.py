@@ -199,8 +199,14 @@ def _grids(
     for members in groups.values():
         bits = max(_tensor_bits(graph, name, recipe) for name in members)
         sources = [name for name in members if name in produced]
-        parts = [_scaled_statistics(graph, statistics, name, tensor_scales) for name in sources]
-        grid = _fit(parts, bits, recipe)
+        parts = [
+            _scaled_statistics(graph, statistics, name, recipe, tensor_scales) for name in sources
+        ]
+        shown = any(name in graph.outputs.values() for name in members)
+        maps = all(len(graph.by_name[name].shape) == 3 for name in sources)
+        if not maps:
+            parts = [_widened(part, recipe.headroom) for part in parts]
+        grid = _fit(parts, bits, recipe, clip=maps and not shown)
         grids.update(dict.fromkeys(members, grid))
     return grids
 
@@ -235,7 +241,11 @@ class _Part:
 
 
 def _scaled_statistics(
-    graph: Graph, statistics: Statistics, name: str, tensor_scales: Mapping[str, Tensor]
+    graph: Graph,
+    statistics: Statistics,
+    name: str,
+    recipe: Recipe,
+    tensor_scales: Mapping[str, Tensor],
 ) -> _Part:
     """Statistics of a produced tensor after smoothing.
 
@@ -251,17 +261,26 @@ def _scaled_statistics(
     scale = tensor_scales.get(source, torch.ones(len(known.low)))
     low, high = known.low / scale, known.high / scale
     centres = known.centres() / scale[:, None]
-    return _Part(centres.reshape(-1), known.counts.reshape(-1), float(low.min()), float(high.max()))
+    counts = known.uv_counts if recipe.range_texels == "uv" else known.counts
+    return _Part(centres.reshape(-1), counts.reshape(-1), float(low.min()), float(high.max()))
 
 
-def _fit(parts: list[_Part], bits: int, recipe: Recipe) -> Grid:
+def _fit(parts: list[_Part], bits: int, recipe: Recipe, clip: bool) -> Grid:
+    """The grid of a tensor. Only feature maps are clipped: codes and the vectors made of them move
+    the whole face, and held-out expressions reach farther than calibration saw; what is clipped in
+    an output shows as it is.
+    """
     low, high = min(part.low for part in parts), max(part.high for part in parts)
-    if recipe.range == "search" and bits <= 8:
+    if clip and recipe.range == "search" and bits <= 8:
         centres = torch.cat([part.centres for part in parts])
         counts = torch.cat([part.counts for part in parts])
         merged = _rebinned(centres, counts, low, high)
         low, high = search_range(*merged, low, high, bits, RANGE_STEPS, recipe.range_power)
     return grid_of_range(low, high, bits)
+
+
+def _widened(part: _Part, headroom: float) -> _Part:
+    return replace(part, low=part.low * headroom, high=part.high * headroom)
 
 
 def _rebinned(centres: Tensor, counts: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:

@@ -75,7 +75,11 @@ class Recipe:
     ``range``: activations are clipped at their extremes (``minmax``) or where the mean of
     ``|x - Q(x)|^range_power`` is least (``search``). A power of 1 suits avatars: few texels (eyes,
     mouth) reach far beyond the rest, and higher powers spend the grid on them. ``weight_range``:
-    the same choice for weights, by squared error. ``granularity``: one weight scale per output
+    the same choice for weights, by squared error. ``headroom``: how much farther than
+    calibration saw the ranges of codes and other vectors reach, which are never clipped: held-out
+    expressions go there, and a code that saturates shows the wrong expression. ``range_texels``:
+    whether that mean is over all
+    texels alike or by their UV weight. ``granularity``: one weight scale per output
     channel, or per channel and output phase.
     """
 
@@ -86,6 +90,8 @@ class Recipe:
     rounding: Rounding = Rounding()
     granularity: Granularity = "channel"
     range: Literal["minmax", "search"] = "search"
+    headroom: Annotated[float, Field(ge=1.0, le=4.0)] = 1.3
+    range_texels: Literal["all", "uv"] = "all"
     range_power: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
     weight_range: RangeMethod = "mse"
     texel_bias: Annotated[int, Field(ge=2, le=16)] = 8
