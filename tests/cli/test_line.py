@@ -41,7 +41,7 @@ def test_flow_from_capture_to_report(
     }  # fmt: skip
     assert {row["view"] for row in rows} == {"front", "left", "right", "mean"}
     by = {(row["method"], row["view"]): row for row in rows}
-    assert by["ffas-uv", "mean"]["psnr_fp32"] > by["rtn", "mean"]["psnr_fp32"] + 6
+    assert by["ffas-uv", "mean"]["psnr_fp32"] > by["rtn", "mean"]["psnr_fp32"] + 2
     assert by["ffas-uv", "mean"]["bytes"] < by["fp32", "mean"]["bytes"] / 3
     assert "ffas-uv" in page.read_text()
     capsys.readouterr()
