@@ -25,6 +25,7 @@ from esca.evaluation.windows import (
     joined,
     region_boxes,
 )
+from esca.quantization.calibration import check_fits
 from esca.rendering.atlas import border_texels, dilate, rasterize_uv
 from esca.rendering.raster import Scene
 from esca.rendering.shade import coverage, shade, view_raster
@@ -53,7 +54,7 @@ def prepare_clips(
     Codes are the encoder's means. EscaError if the avatar does not fit the capture, a camera is
     missing, nothing is held out, or photos are asked for and one is missing.
     """
-    _check_fit(capture, avatar)
+    check_fits(avatar, capture)
     chosen = choose_frames(capture, protocol, segments)
     if regions is None:
         regions = capture.regions() if capture.layout.regions.is_dir() else {}
@@ -106,19 +107,6 @@ def choose_frames(
         first = max(0, (len(frames) - protocol.frames) // 2)
         result[name] = tuple(frames[first : first + protocol.frames])
     return result
-
-
-def _check_fit(capture: Capture, avatar: Avatar) -> None:
-    where = f"the capture {capture.root.name}"
-    if avatar.vertex_values != capture.vertex_mean.size:
-        raise EscaError(
-            f"avatar: has {avatar.vertex_values // 3} vertices, {where} has {capture.vertex_count}"
-        )
-    if avatar.camera_count != len(capture.cameras):
-        raise EscaError(
-            f"avatar: corrects the colours of {avatar.camera_count} cameras, "
-            f"{where} has {len(capture.cameras)}"
-        )
 
 
 def _reference_kind(

@@ -121,15 +121,15 @@ def calibrate(
 
 def check_fits(avatar: Avatar, capture: Capture) -> None:
     """Raise :class:`EscaError` unless the avatar was made for captures of this shape."""
-    if avatar.vertex_values != 3 * capture.vertex_count:
+    where = f"the capture {capture.root.name}"
+    if avatar.vertex_values != capture.vertex_mean.size:
         raise EscaError(
-            f"{capture.root}: meshes have {capture.vertex_count} vertices, the avatar expects "
-            f"{avatar.vertex_values // 3}"
+            f"avatar: has {avatar.vertex_values // 3} vertices, {where} has {capture.vertex_count}"
         )
     if avatar.camera_count != len(capture.cameras):
         raise EscaError(
-            f"{capture.root}: KRT has {len(capture.cameras)} cameras, the avatar expects "
-            f"{avatar.camera_count}"
+            f"avatar: corrects the colours of {avatar.camera_count} cameras, "
+            f"{where} has {len(capture.cameras)}"
         )
 
 

@@ -199,9 +199,7 @@ def _grids(
     for members in groups.values():
         bits = max(_tensor_bits(graph, name, recipe) for name in members)
         sources = [name for name in members if name in produced]
-        parts = [
-            _scaled_statistics(graph, statistics, name, recipe, tensor_scales) for name in sources
-        ]
+        parts = [_scaled_statistics(graph, statistics, name, tensor_scales) for name in sources]
         shown = any(name in graph.outputs.values() for name in members)
         maps = all(len(graph.by_name[name].shape) == 3 for name in sources)
         if not maps:
@@ -244,7 +242,6 @@ def _scaled_statistics(
     graph: Graph,
     statistics: Statistics,
     name: str,
-    recipe: Recipe,
     tensor_scales: Mapping[str, Tensor],
 ) -> _Part:
     """Statistics of a produced tensor after smoothing.
@@ -261,8 +258,7 @@ def _scaled_statistics(
     scale = tensor_scales.get(source, torch.ones(len(known.low)))
     low, high = known.low / scale, known.high / scale
     centres = known.centres() / scale[:, None]
-    counts = known.uv_counts if recipe.range_texels == "uv" else known.counts
-    return _Part(centres.reshape(-1), counts.reshape(-1), float(low.min()), float(high.max()))
+    return _Part(centres.reshape(-1), known.counts.reshape(-1), float(low.min()), float(high.max()))
 
 
 def _fit(parts: list[_Part], bits: int, recipe: Recipe, clip: bool) -> Grid:

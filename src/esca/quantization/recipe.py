@@ -77,10 +77,7 @@ class Recipe:
     mouth) reach far beyond the rest, and higher powers spend the grid on them. ``weight_range``:
     the same choice for weights, by squared error. ``headroom``: how much farther than
     calibration saw the ranges of codes and other vectors reach, which are never clipped: held-out
-    expressions go there, and a code that saturates shows the wrong expression. ``range_texels``:
-    whether that mean is over all
-    texels alike or by their UV weight. ``granularity``: one weight scale per output
-    channel, or per channel and output phase.
+    expressions go there, and a code that saturates shows the wrong expression.
     """
 
     name: str
@@ -91,7 +88,6 @@ class Recipe:
     granularity: Granularity = "channel"
     range: Literal["minmax", "search"] = "search"
     headroom: Annotated[float, Field(ge=1.0, le=4.0)] = 1.3
-    range_texels: Literal["all", "uv"] = "all"
     range_power: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
     weight_range: RangeMethod = "mse"
     texel_bias: Annotated[int, Field(ge=2, le=16)] = 8

@@ -25,14 +25,12 @@ class TensorStatistics:
     """One tensor over the calibration set; a vector counts as one channel.
 
     ``low``, ``high``: (C,) extremes. ``counts``: (C, BINS) histogram between them, of at most
-    SAMPLED_TEXELS texels a frame; ``uv_counts``: the same, each texel counted by its UV weight.
-    ``region_variance``: (C,) variance inside the facial mask.
+    SAMPLED_TEXELS texels a frame. ``region_variance``: (C,) variance inside the facial mask.
     """
 
     low: Tensor
     high: Tensor
     counts: Tensor
-    uv_counts: Tensor
     region_variance: Tensor
 
     @property
@@ -119,7 +117,7 @@ def collect(
         raise EscaError("calibration: the set is empty, expected at least one frame")
     first.finish(statistics)
     statistics.frames = done
-    second = _SecondPass(statistics, maps.weight)
+    second = _SecondPass(statistics)
     for feeds in batches():
         run_no_grad(graph, feeds, second.observe)
         done += len(next(iter(feeds.values())))
@@ -221,7 +219,6 @@ class _FirstPass:
                 low,
                 self.high[name],
                 torch.zeros(len(low), BINS),
-                torch.zeros(len(low), BINS),
                 variance.float(),
             )
         statistics.plain = self.plain
@@ -233,8 +230,8 @@ class _FirstPass:
 
 
 class _SecondPass:
-    def __init__(self, statistics: Statistics, texels: Tensor | None) -> None:
-        self.statistics, self.texels = statistics, texels
+    def __init__(self, statistics: Statistics) -> None:
+        self.statistics = statistics
         self.turn: dict[str, int] = {}
 
     def observe(self, node: Node, value: Tensor) -> None:
@@ -252,16 +249,6 @@ class _SecondPass:
         index += torch.arange(len(flat))[:, None] * BINS
         size, shape = known.counts.numel(), known.counts.shape
         known.counts += torch.bincount(index.reshape(-1), minlength=size).reshape(shape)
-        weight = self._weights(value)
-        weights = [weight[(turn + i) % stride :: stride] for i in range(len(value))]
-        spread = torch.cat(weights).expand(index.shape).reshape(-1)
-        known.uv_counts += torch.bincount(index.reshape(-1), spread, size).reshape(shape)
-
-    def _weights(self, value: Tensor) -> Tensor:
-        """(N,) UV weight of each value of a channel of one frame; 1 where there are no texels."""
-        if self.texels is None or value.dim() == 2:
-            return torch.ones(_channels_first(value[:1]).shape[1])
-        return resized(self.texels, (value.shape[2], value.shape[3])).reshape(-1)
 
 
 def _strips(op: Weighted, shape: tuple[int, ...], frame: int) -> Strips:
