@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from esca.errors import EscaError
 from esca.evaluation import Clips, FloatDecoder, Method, evaluate
-from esca.evaluation.metrics import psnr
+from esca.evaluation.metrics import flicker, psnr
 from esca.evaluation.vdp import jod
 
 pytest.importorskip("pyfvvdp")
@@ -36,6 +36,7 @@ def test_rows_hold_the_metrics_of_the_videos(clips: Clips, shifted: Any) -> None
     for row in rows[:2]:
         assert row.vdp_fp32 == 10
         assert row.psnr_fp32 == math.inf
+        assert row.flicker_fp32 == row.flicker_still == 0
         assert row.bytes == FloatDecoder(clips.avatar).bytes > 4 * 100_000
     for row, clip in zip(rows[2:], clips.segments[0].clips, strict=True):
         assert clip.reference is not None
@@ -45,6 +46,10 @@ def test_rows_hold_the_metrics_of_the_videos(clips: Clips, shifted: Any) -> None
         assert row.psnr == pytest.approx(psnr(video, clip.reference, clip.mask))
         assert row.psnr_fp32 == pytest.approx(psnr(video, ideal, clip.mask))
         assert 0 < row.flicker < 3
+        assert row.flicker_fp32 == pytest.approx(flicker(video, ideal, clip.mask))
+        assert row.flicker_fp32 > 0
+        # The replayed frames do not know the noise of a still face, the avatar answers to it.
+        assert row.flicker_still > 0
         assert 0.9 < row.ssim < 1
         assert row.bytes == 1234
         assert set(row.regions) == {"nose", "mouth"}

@@ -5,13 +5,14 @@ import torch
 import torch.nn.functional as F
 
 from esca.errors import EscaError
-from esca.evaluation.layers import LayerError, channel_scales, layer_errors, sqnr_db
+from esca.evaluation.layers import LayerError, layer_errors, sqnr_db
 from esca.graph.graph import Graph, Node
 from esca.graph.ops import ConvTranspose2d, Input, LeakyRelu, Linear, Reshape, TexelBias
 from esca.quantization.quantize import QuantizedGraph, quantize
 from esca.quantization.recipe import Bits, Recipe, Smoothing
 from esca.quantization.statistics import Statistics, TexelMaps, collect
 from esca.runtime.integer import IntegerDecoder
+from esca.runtime.saturation import channel_scales
 
 C = 6
 
@@ -47,7 +48,7 @@ def feeds() -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def statistics(graph: Graph, feeds: dict[str, torch.Tensor]) -> Statistics:
-    return collect(graph, lambda: [feeds], TexelMaps(), hessians=False)
+    return collect(graph, lambda: [feeds], TexelMaps(), hessians=())
 
 
 def recipe(weights: int, activations: int, method: str = "none") -> Recipe:

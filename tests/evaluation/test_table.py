@@ -19,6 +19,8 @@ def row(method: str = "rtn", bits: str = "W4A4", view: str = "front", vdp: float
         psnr_fp32=math.inf if method == "fp32" else 40.0,
         ssim=0.9,
         flicker=0.5,
+        flicker_fp32=0.0 if method == "fp32" else 0.7,
+        flicker_still=0.0 if method == "fp32" else 0.3,
         regions={"eyes": RegionScore(20.0, 0.8, vdp - 1)},
     )
 
@@ -59,7 +61,7 @@ def test_json_has_the_documented_keys_and_no_infinity() -> None:
     first = data["rows"][0]
     assert set(first) == {
         *("method", "bits", "view", "bytes", "vdp", "vdp_fp32"),
-        *("psnr", "psnr_fp32", "ssim", "flicker", "regions"),
+        *("psnr", "psnr_fp32", "ssim", "flicker", "flicker_fp32", "flicker_still", "regions"),
     }
     assert first["psnr_fp32"] is None
     assert first["regions"] == {"eyes": {"psnr": 20.0, "ssim": 0.8, "vdp": 8.0}}
@@ -74,7 +76,12 @@ def test_the_text_is_aligned_and_says_the_protocol() -> None:
     assert table[0].split()[:4] == ["method", "bits", "vdp", "front"]
     assert table[3].split() == [
         *("rtn", "W4A4", "7.000", "6.000", "6.500", "7.500", "36.50", "40.00"),
-        *("0.9000", "0.50", "5.500", "2.50"),
+        *("0.9000", "0.50", "2.50"),
     ]
+    second = lines[6:11]
+    assert len({len(line) for line in second}) == 1
+    assert second[0].split()[2:6] == ["vdp", "eyes", "psnr", "eyes"]
+    assert second[0].endswith("flicker to fp32: moving  still")
+    assert second[3].split() == ["rtn", "W4A4", "5.500", "20.00", "0.70", "0.30"]
     assert " - " in table[2]
     assert "Reference: the photo" in text

@@ -8,7 +8,7 @@ from torch import Tensor
 from esca.graph.ops import Conv2d, ConvTranspose2d, Linear
 from esca.quantization.phases import (
     Strips,
-    accumulate_hessian,
+    accumulate_hessians,
     phase_columns,
     phases,
     set_weight_matrix,
@@ -145,7 +145,9 @@ def test_phase_hessians_are_all_of_the_loss_hessian(name: str, weighted: bool) -
     truth = loss_hessian(op, x, texel_weight)
     parts = phases(op)
     found = [torch.zeros(len(p.taps) * 2, len(p.taps) * 2) for p in parts]
-    accumulate_hessian(found, op, x, shape, texel_weight)
+    plain = None if weighted else found
+    uv = found if weighted else None
+    accumulate_hessians(op, x, shape, plain, uv, texel_weight)
 
     covered = torch.zeros_like(truth)
     for phase, hessian in zip(parts, found, strict=True):
@@ -161,7 +163,7 @@ def test_phase_hessians_are_all_of_the_loss_hessian(name: str, weighted: bool) -
 def test_the_hessian_of_a_linear_layer() -> None:
     op, x = Linear(torch.randn(2, 4), None), torch.randn(6, 4)
     hessian = [torch.zeros(4, 4)]
-    accumulate_hessian(hessian, op, x, (2,))
+    accumulate_hessians(op, x, (2,), hessian)
     torch.testing.assert_close(loss_hessian(op, x, None)[:4, :4], hessian[0])
 
 
@@ -179,9 +181,9 @@ def test_hessians_add_up_over_batches() -> None:
     op, x = LAYERS["k4s2p1"][0], torch.randn(6, 2, 3, 4)
     whole = [torch.zeros(8, 8) for _ in range(4)]
     parts = [torch.zeros(8, 8) for _ in range(4)]
-    accumulate_hessian(whole, op, x, (2, 6, 8))
+    accumulate_hessians(op, x, (2, 6, 8), whole)
     for start, stop in ((0, 1), (1, 4), (4, 6)):
-        accumulate_hessian(parts, op, x[start:stop], (2, 6, 8))
+        accumulate_hessians(op, x[start:stop], (2, 6, 8), parts)
     torch.testing.assert_close(whole, parts)
 
 
@@ -191,8 +193,9 @@ def test_strips_in_turn_add_up_to_the_whole_hessian() -> None:
     x, weight = torch.randn(1, 3, 10, 10), torch.rand(20, 20)
     whole = [torch.zeros(12, 12) for _ in range(4)]
     turns = [torch.zeros(12, 12) for _ in range(4)]
-    accumulate_hessian(whole, op, x, (2, 20, 20), weight)
+    accumulate_hessians(op, x, (2, 20, 20), None, whole, weight)
     for turn in range(3):
-        accumulate_hessian(turns, op, x, (2, 20, 20), weight, Strips(2, every=3, first=turn))
+        strips = Strips(2, every=3, first=turn)
+        accumulate_hessians(op, x, (2, 20, 20), None, turns, weight, strips)
     for expected, found in zip(whole, turns, strict=True):
         torch.testing.assert_close(found, 3 * expected)

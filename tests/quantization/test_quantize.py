@@ -230,7 +230,7 @@ def test_uv_weights_move_the_error_away_from_visible_texels(decoder, frames) -> 
 
 def test_missing_hessians_are_named(decoder, frames) -> None:
     graph, feeds = decoder(), frames(4)
-    none = collect(graph, lambda: [feeds], TexelMaps(), hessians=False)
+    none = collect(graph, lambda: [feeds], TexelMaps(), hessians=())
     with pytest.raises(EscaError, match="'gptq': calibration collected no Hessians"):
         quantize(graph, none, load_recipe("gptq"))
     plain = collect(graph, lambda: [feeds], TexelMaps())

@@ -70,7 +70,7 @@ def test_icas_and_ffas_leave_an_avatar_s_output_alone(
     graph = traced_avatar(variant).graph
     torch.manual_seed(0)
     feeds = {"z": torch.randn(2, 16), "view": torch.randn(2, 3)}
-    statistics = collect(graph, lambda: [feeds], TexelMaps(face=torch.rand(32, 32)), False)
+    statistics = collect(graph, lambda: [feeds], TexelMaps(face=torch.rand(32, 32)), ())
     plain = Recipe("t", range="minmax", weight_range="minmax")
     made = quantize(graph, statistics, replace(plain, smoothing=Smoothing(method, 0.5, 75.0)))
     scales = {

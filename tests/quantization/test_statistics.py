@@ -107,6 +107,17 @@ def test_hessians_equal_those_through_autograd(decoder, frames) -> None:
             )
 
 
+def test_hessians_do_not_depend_on_which_others_are_asked_for(decoder, frames) -> None:
+    graph, feeds = decoder("residual"), frames(3)
+    both = collect(graph, cut(feeds, 3), MAPS)
+    plain, uv = (collect(graph, cut(feeds, 3), MAPS, (kind,)) for kind in ("plain", "uv"))
+    assert plain.uv == {} and uv.plain == {}
+    assert plain.plain.keys() == uv.uv.keys() == both.plain.keys() == both.uv.keys()
+    torch.testing.assert_close(plain.plain, both.plain)
+    torch.testing.assert_close(uv.uv, both.uv)
+    torch.testing.assert_close(both.uv["fc"], both.plain["fc"])
+
+
 def assert_equal(left: Statistics, right: Statistics) -> None:
     assert left.frames == right.frames
     assert left.tensors.keys() == right.tensors.keys()
@@ -142,14 +153,12 @@ def test_without_maps_there_is_no_uv_hessian_and_every_texel_counts(decoder, fra
     torch.testing.assert_close(
         found.tensors["act1"].region_variance, variance, rtol=1e-4, atol=1e-6
     )
-    assert collect(graph, cut(feeds, 6), MAPS, hessians=False).plain == {}
+    assert collect(graph, cut(feeds, 6), MAPS, hessians=()).plain == {}
 
 
 def test_progress_counts_both_passes(decoder, frames) -> None:
     calls: list[tuple[int, int]] = []
-    collect(
-        decoder(), cut(frames(5), 2, 3), TexelMaps(), False, lambda *done: calls.append(done), 5
-    )
+    collect(decoder(), cut(frames(5), 2, 3), TexelMaps(), (), lambda *done: calls.append(done), 5)
     assert calls == [(2, 10), (5, 10), (7, 10), (10, 10)]
 
 
@@ -181,6 +190,8 @@ def test_maps_are_checked() -> None:
             TexelMaps(weight=torch.full((2, 2), wrong))
     with pytest.raises(EscaError, match="'face': is zero everywhere"):
         TexelMaps(face=torch.zeros(2, 2))
+    with pytest.raises(EscaError, match="'weight': 4 x 4 texels, expected 2 x 2 as 'face'"):
+        TexelMaps(face=torch.ones(2, 2), weight=torch.ones(4, 4))
 
 
 def test_maps_are_resized_by_area() -> None:

@@ -92,6 +92,15 @@ def test_zero_rows_stay_zero() -> None:
         assert bool(torch.isfinite(dequantize_weight(op, made)).all())
 
 
+@pytest.mark.parametrize(("phase", "told"), [(0, "phase 0 of"), (3, "phase 3 of")])
+def test_a_hessian_without_information_is_named(phase: int, told: str) -> None:
+    op = ConvTranspose2d(torch.randn(2, 3, 4, 4), None, 2, 1)
+    hessians = [torch.eye(8) for _ in range(4)]
+    hessians[phase] = torch.zeros(8, 8)
+    with pytest.raises(EscaError, match=f"^{told} layer 'up.2': gptq: the Hessian is zero"):
+        quantize_weight(op, 4, "channel", "mse", hessians, layer="up.2")
+
+
 @pytest.mark.parametrize("bits", [1, 9])
 def test_weight_bits_out_of_range(bits: int) -> None:
     with pytest.raises(EscaError, match=f"weight bits is {bits}, expected 2 to 8"):

@@ -3,8 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from esca.evaluation.findings import Finding
 from esca.evaluation.layers import LayerError
 from esca.evaluation.rows import RegionScore, Row
+from esca.evaluation.shift import ShiftRow
 from esca.report.inputs import (
     AvatarFacts,
     CaptureFacts,
@@ -36,12 +38,33 @@ def row(label: Label, view: str, loss: float) -> Row:
         psnr_fp32=float("inf") if label.method == "fp32" else 45 - loss,
         ssim=0.97 - loss / 100,
         flicker=0.4 + loss,
+        flicker_fp32=loss,
+        flicker_still=loss / 2,
         regions={"eyes": score} if view == "left" else {"eyes": score, "mouth": score},
     )
 
 
 def layer(name: str, sqnr_db: float) -> LayerError:
     return LayerError(name, "ConvTranspose2d", 4, 8, -1.5, 2.5, -2.0, 3.0, 0.0123, sqnr_db)
+
+
+def finding(failure: str, label: Label, amount: float) -> Finding:
+    crop = np.full((8, 6, 3), 90, np.uint8)
+    error = np.full((8, 6), 4.0)
+    return Finding(failure, label.method, label.bits, "EXP 000001, left", amount, crop, crop, error)
+
+
+FINDINGS = (
+    finding("flicker", LABELS[2], 0.62),
+    finding("flicker", LABELS[3], 1.75),
+    finding("blur", LABELS[2], 0.051),
+)
+
+SHIFTS = tuple(
+    ShiftRow(name, label.method, label.bits, 9.0, 40.0, share, 0.02, "up1", share > 0)
+    for name, share in (("held-out", 0.0), ("light × 1.4", 0.25))
+    for label in LABELS
+)
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +105,8 @@ def inputs() -> ReportInputs:
             )
             for view in VIEWS
         ),
+        findings=FINDINGS,
+        shifts=SHIFTS,
         clip=ClipPictures("front", 30, frames(3), {LABELS[2]: frames(3), LABELS[3]: frames(3)}),
         maps=TexelMaps(
             generator.integers(0, 256, (64, 64, 3), dtype=np.uint8),
@@ -99,4 +124,4 @@ def inputs() -> ReportInputs:
 @pytest.fixture(scope="session")
 def bare(inputs: ReportInputs) -> ReportInputs:
     """Scores alone."""
-    return replace(inputs, views=(), clip=None, maps=None, details=())
+    return replace(inputs, views=(), clip=None, findings=None, shifts=(), maps=None, details=())

@@ -47,7 +47,7 @@ def test_parameter_bytes_count_every_tensor(graph: Graph) -> None:
 
 def test_details_hold_sizes_layers_and_smoothing(graph: Graph) -> None:
     feeds = {"z": torch.randn(3, 4, 1, 1, generator=torch.Generator().manual_seed(2))}
-    statistics = collect(graph, lambda: [feeds], TexelMaps(), hessians=False)
+    statistics = collect(graph, lambda: [feeds], TexelMaps(), hessians=())
     recipe = Recipe("mine", Bits(4, 4), smoothing=Smoothing("icas"))
     details = details_of(Artifact(quantize(graph, statistics, recipe), {}), graph, feeds, "ff")
     assert details.label == Label("mine", "w4a4")

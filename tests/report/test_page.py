@@ -29,6 +29,7 @@ class Page(HTMLParser):
     attributes: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     stack: list[str] = field(default_factory=list)
     cells: dict[str, list[str]] = field(default_factory=dict)
+    regions: dict[str, list[str]] = field(default_factory=dict)
     text: str = ""
     row: list[str] | None = None
 
@@ -41,9 +42,10 @@ class Page(HTMLParser):
         if tag not in VOID:
             self.stack.append(tag)
         if tag == "tr" and "data-method" in dict(attrs):
-            self.row = self.cells[
-                " ".join(dict(attrs)[f"data-{k}"] for k in ("method", "bits"))
-            ] = []
+            self.row = []
+            key = " ".join(dict(attrs)[f"data-{k}"] for k in ("method", "bits"))
+            tables = [f["id"] for kind, f in self.attributes if kind == "table" and "id" in f]
+            (self.cells if tables == ["methods-table"] else self.regions)[key] = self.row
         if tag in ("td", "th") and self.row is not None:
             self.row.append("")
 
@@ -90,7 +92,8 @@ def test_page_is_whole_and_alone(page: Page) -> None:
     targets = {v[1:] for v in page.values("a", "href")}
     assert targets == set(page.values("section", "id"))
     assert targets == {
-        *("methods", "pictures", "video", "layers", "smoothing", "maps", "sizes", "provenance")
+        *("methods", "pictures", "video", "regions", "failures", "shifts"),
+        *("layers", "smoothing", "maps", "sizes", "provenance"),
     }
     uses = [found["xlink:href"][1:] for _, found in page.attributes if "xlink:href" in found]
     assert uses
@@ -106,20 +109,51 @@ def test_every_method_and_view_has_its_numbers(page: Page) -> None:
     best = [
         found for tag, found in page.attributes if tag == "td" and "best" in found.get("class", "")
     ]
-    assert len(best) == 2 * 9
+    assert len(best) == 2 * (9 + 6)
     assert "Against the photo, at half size." in page.text
     assert "six views" not in page.text
 
 
+def test_regions_and_flicker_have_their_numbers(page: Page) -> None:
+    assert page.regions["fp32 fp32"] == [
+        *("fp32", "8.000", "30.00", "8.000", "30.00", "0.000", "0.000")
+    ]
+    assert page.regions["uv w4a4"] == [
+        *("uv", "7.500", "29.50", "7.500", "29.50", "0.500", "0.250")
+    ]
+    assert set(page.regions) == set(page.cells)
+
+
+def test_the_gallery_says_what_is_above_the_limit_and_what_is_not(page: Page) -> None:
+    spots = [
+        f for kind, f in page.attributes if kind == "div" and f.get("class", "").startswith("spot")
+    ]
+    assert [f["class"] for f in spots if f["class"] != "spots"] == ["spot over", "spot", "spot"]
+    text = " ".join(page.text.split())
+    assert "Above the limit: uv W4A4." in text
+    assert text.count("No method is above the limit.") == 2
+    assert "1.75 levels" in text
+    assert "5.1 % lost" in text
+    assert "Nothing at all was found in rtn W8A8, ffas-uv W8A8." in text
+    assert "Nothing at all was found in rtn W8A8, ffas-uv W8A8, rtn W4A4, uv W4A4." in text
+
+
+def test_every_shift_and_method_has_a_line(page: Page) -> None:
+    text = " ".join(page.text.split())
+    line = "uv W4A4 9.000 40.00 {} 2.00 % up1 {}"
+    assert line.format("0", "no").replace(" ", "") in text.replace(" ", "")
+    assert line.format("25.00 %", "yes").replace(" ", "") in text.replace(" ", "")
+
+
 def test_pictures_decode_to_their_size(page: Page) -> None:
     pictures = [found for tag, found in page.attributes if tag == "img"]
-    assert len(pictures) == 3 * (1 + 2 * 4) + 4
+    assert len(pictures) == 3 * (1 + 2 * 4) + 4 + 3 * 3
     for found in pictures:
         kind, content = found["src"].split(";base64,")
         assert kind == "data:image/webp"
         image = Image.open(io.BytesIO(base64.b64decode(content)))
         assert image.size == (int(found["width"]), int(found["height"]))
-        assert image.size in {(30, 40), (64, 64)}
+        assert image.size in {(30, 40), (64, 64), (6, 8)}
         assert found["alt"]
 
 
@@ -164,14 +198,14 @@ def test_hostile_text_stays_text(inputs: ReportInputs, tmp_path: Path) -> None:
 
 def test_scores_alone_make_a_page(bare: ReportInputs, tmp_path: Path) -> None:
     page = parsed(build_report(bare, tmp_path / "report.html"))
-    assert page.values("section", "id") == ["methods", "provenance"]
+    assert page.values("section", "id") == ["methods", "regions", "provenance"]
     assert page.tags["img"] == 0
 
 
 def test_more_sections_come_before_the_last(bare: ReportInputs, tmp_path: Path) -> None:
     more = Section("Accelerator <1>", "accelerator", Markup("<p>cycles</p>"))
     page = parsed(build_report(bare, tmp_path / "report.html", [more]))
-    assert page.values("section", "id") == ["methods", "accelerator", "provenance"]
+    assert page.values("section", "id") == ["methods", "regions", "accelerator", "provenance"]
     assert "Accelerator <1>" in page.text
 
 
@@ -183,7 +217,7 @@ def test_same_inputs_make_the_same_page(bare: ReportInputs, tmp_path: Path) -> N
 def test_progress_counts_sections(bare: ReportInputs, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     build_report(bare, tmp_path / "report.html", progress=lambda *step: seen.append(step))
-    assert seen == [(index + 1, 8) for index in range(8)]
+    assert seen == [(index + 1, 11) for index in range(11)]
 
 
 def small(pictures: np.ndarray) -> np.ndarray:

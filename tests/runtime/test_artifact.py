@@ -85,7 +85,7 @@ def test_it_runs_without_the_graph_it_came_from(decoder, frames, tmp_path) -> No
 def test_every_operator_survives(tmp_path, traced_avatar) -> None:
     graph = traced_avatar("warp").graph  # grid sampling, reshapes, two texel-bias widths
     feeds = {"z": torch.randn(2, 16), "view": torch.randn(2, 3)}
-    statistics = collect(graph, lambda: [feeds], TexelMaps(), hessians=False)
+    statistics = collect(graph, lambda: [feeds], TexelMaps(), hessians=())
     artifact = Artifact(quantize(graph, statistics, Recipe("t", range="minmax")), {})
     save_artifact(artifact, tmp_path / "a.esca")
     same_integers(artifact.quantized, load_artifact(tmp_path / "a.esca").quantized)

@@ -105,7 +105,7 @@ def quantized_avatar(traced_avatar: Callable) -> Callable[[str, str], QuantizedG
         graph = traced_avatar(variant).graph
         if variant not in statistics:
             feeds = codes(3, 5)
-            statistics[variant] = collect(graph, lambda: [feeds], TexelMaps(), hessians=False)
+            statistics[variant] = collect(graph, lambda: [feeds], TexelMaps(), hessians=())
         if (variant, recipe) not in made:
             made[variant, recipe] = quantize(graph, statistics[variant], RECIPES[recipe])
         return made[variant, recipe]

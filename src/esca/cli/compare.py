@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from esca.cli.console import Json, emit, out, progress, say
-from esca.cli.evaluate import Clip, Display, Foveated, Scale, View, views_of
-from esca.evaluation import Protocol, as_text
+from esca.cli.protocol import Display, Foveated, Frames, Reference, Scale, View, protocol_of
 from esca.evaluation import as_json as table_json
-from esca.evaluation.protocol import Reference
+from esca.evaluation import as_text
 from esca.quantization import CalibrationConfig, load_recipe, recipe_names
 from esca.report.compare import compare
 
@@ -30,8 +29,8 @@ def compare_command(
     seed: Annotated[int, typer.Option(help="Seed of the choice of cameras.")] = 0,
     view: View = None,
     scale: Scale = 0.5,
-    frames: Clip = 48,
-    reference: Annotated[Reference, typer.Option(help="What counts as ground truth.")] = "auto",
+    frames: Frames = 48,
+    reference: Reference = "auto",
     display: Display = "standard_fhd",
     foveated: Foveated = False,
     as_json: Json = False,
@@ -43,14 +42,7 @@ def compare_command(
     """
     labels = bits or ["w4a4", "w8a8"]
     recipes = [load_recipe(name, label) for label in labels for name in recipe or recipe_names()]
-    protocol = Protocol(
-        views=views_of(view),
-        scale=scale,
-        frames=frames,
-        reference=reference,
-        display=display,
-        foveated=foveated,
-    )
+    protocol = protocol_of(view, scale, frames, reference, display, foveated)
     rows, clips = compare(
         capture,
         avatar,

@@ -34,7 +34,7 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 def say(text: str, as_json: bool = False) -> None:
     """One line for people; nothing where a JSON document is asked for."""
     if not as_json:
-        out.print(text, highlight=False)
+        out.print(text, highlight=False, markup=False)
 
 
 def emit(data: Any, as_json: bool) -> None:

@@ -1,6 +1,5 @@
 """``esca evaluate``: artifacts scored as a person would see them."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,23 +8,14 @@ import typer
 from esca.avatars import load_avatar
 from esca.captures.reader import open_capture
 from esca.cli.console import Json, emit, out, progress, say
+from esca.cli.protocol import Display, Foveated, Frames, Reference, Scale, View, protocol_of
 from esca.evaluation.evaluate import evaluate
 from esca.evaluation.methods import method_of
 from esca.evaluation.prepare import prepare_clips
-from esca.evaluation.protocol import VIEWS, Protocol, Reference
 from esca.evaluation.table import as_json as table_json
 from esca.evaluation.table import as_text
 from esca.report.compare import write_json
 from esca.runtime.artifact import load_artifact
-
-View = Annotated[
-    list[str] | None,
-    typer.Option(help="NAME=CAMERA; repeat. Default: front, left and right of the v1 rig."),
-]
-Scale = Annotated[float, typer.Option(help="Size of the pictures against the photos'.")]
-Clip = Annotated[int, typer.Option(help="Most frames of each held-out segment.")]
-Display = Annotated[str, typer.Option(help="FovVideoVDP display model.")]
-Foveated = Annotated[bool, typer.Option("--foveated", help="Foveated, gaze at the middle.")]
 
 
 def evaluate_command(
@@ -37,8 +27,8 @@ def evaluate_command(
     ] = None,
     view: View = None,
     scale: Scale = 0.5,
-    frames: Clip = 48,
-    reference: Annotated[Reference, typer.Option(help="What counts as ground truth.")] = "auto",
+    frames: Frames = 48,
+    reference: Reference = "auto",
     display: Display = "standard_fhd",
     foveated: Foveated = False,
     as_json: Json = False,
@@ -49,14 +39,7 @@ def evaluate_command(
     (settings and `description`) and `rows`, each `method bits view bytes vdp vdp_fp32 psnr
     psnr_fp32 ssim flicker regions`; a view named `mean` holds the means.
     """
-    protocol = Protocol(
-        views=views_of(view),
-        scale=scale,
-        frames=frames,
-        reference=reference,
-        display=display,
-        foveated=foveated,
-    )
+    protocol = protocol_of(view, scale, frames, reference, display, foveated)
     methods = [method_of(load_artifact(path)) for path in artifacts]
     with progress("Preparing clips") as update:
         clips = prepare_clips(open_capture(capture), load_avatar(avatar), protocol, progress=update)
@@ -70,16 +53,3 @@ def evaluate_command(
         out.print(as_text(rows, clips.protocol), highlight=False, markup=False)
     if results is not None:
         say(f"Wrote {results}.", as_json)
-
-
-def views_of(options: Sequence[str] | None) -> dict[str, str]:
-    """``NAME=CAMERA`` options as a mapping."""
-    if not options:
-        return dict(VIEWS)
-    views = {}
-    for option in options:
-        name, mark, camera = option.partition("=")
-        if not (name and mark and camera):
-            raise typer.BadParameter(f"{option!r}: expected NAME=CAMERA", param_hint="--view")
-        views[name] = camera
-    return views

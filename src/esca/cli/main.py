@@ -1,11 +1,25 @@
 """Entry point of the ``esca`` command."""
 
 import sys
+import warnings
 
 import typer
+from rich.markup import escape
 
 from esca import __version__
-from esca.cli import avatar, capture, compare, demo, evaluate, quantize, report, train
+from esca.cli import (
+    avatar,
+    capture,
+    compare,
+    demo,
+    evaluate,
+    mix,
+    quantize,
+    report,
+    simulate,
+    study,
+    train,
+)
 from esca.cli.console import err
 from esca.errors import EscaError
 
@@ -33,6 +47,9 @@ app.command("quantize")(quantize.quantize_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("compare")(compare.compare_command)
 app.command("report")(report.report_command)
+app.command("simulate")(simulate.simulate_command)
+app.command("mix")(mix.mix_command)
+app.command("study")(study.study_command)
 app.command("demo")(demo.demo_command)
 
 
@@ -53,8 +70,9 @@ def _options(
 
 def main() -> None:
     """Run the command line; a user's mistake is one line and exit code 2."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         app()
     except EscaError as error:
-        err.print(f"[bold red]error:[/] {error}", highlight=False)
+        err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
         sys.exit(2)

@@ -38,7 +38,7 @@ def quantize_command(
     config = CalibrationConfig(frames=frames, seed=seed, regions=regions)
     opened = open_capture(capture)
     with progress("Calibrating") as update:
-        calibration = calibrate(load_avatar(avatar), opened, config, update)
+        calibration = calibrate(load_avatar(avatar), opened, config, update, [chosen])
     artifact = quantized_artifact(calibration, chosen, avatar, opened.root.name)
     save_artifact(artifact, out)
     parts = artifact_bytes(load_artifact(out).quantized)

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from esca.cli.console import Json, emit, out, progress, say
-from esca.cli.evaluate import Clip, Display, Foveated, Scale, View, views_of
-from esca.evaluation.protocol import Protocol, Reference
+from esca.cli.protocol import Display, Foveated, Frames, Reference, Scale, View, protocol_of
 from esca.evaluation.table import as_json as table_json
 from esca.evaluation.table import as_text
 from esca.report.compare import write_json
@@ -29,24 +28,20 @@ def report_command(
     ] = None,
     view: View = None,
     scale: Scale = 0.5,
-    frames: Clip = 48,
-    reference: Annotated[Reference, typer.Option(help="What counts as ground truth.")] = "auto",
+    frames: Frames = 48,
+    reference: Reference = "auto",
     display: Display = "standard_fhd",
     foveated: Foveated = False,
+    shifts: Annotated[
+        int, typer.Option(help="Frames of each shift beyond calibration; 0 leaves them out.")
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Score artifacts and write one self-contained HTML page.
 
     JSON keys: `path` and those of `esca evaluate`.
     """
-    protocol = Protocol(
-        views=views_of(view),
-        scale=scale,
-        frames=frames,
-        reference=reference,
-        display=display,
-        foveated=foveated,
-    )
+    protocol = protocol_of(view, scale, frames, reference, display, foveated)
     with progress("Scoring") as update:
         rows, clips = judge(
             capture,
@@ -57,6 +52,7 @@ def report_command(
             title=title,
             date=datetime.date.today().isoformat(),
             regions=regions,
+            shift_frames=shifts,
             progress=update,
         )
     data = table_json(rows, clips.protocol)

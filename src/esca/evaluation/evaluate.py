@@ -9,6 +9,7 @@ from esca.evaluation.clips import Clip, Clips, Segment
 from esca.evaluation.metrics import Video, flicker, psnr, ssim
 from esca.evaluation.protocol import Protocol
 from esca.evaluation.rows import RegionScore, Row
+from esca.evaluation.still import still_mask, still_segment
 from esca.evaluation.table import combined
 from esca.evaluation.vdp import check_display, jod
 from esca.evaluation.videos import FloatDecoder, Method, render_videos
@@ -45,17 +46,19 @@ def evaluate(
     pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
         for segment in clips.segments:
-            fp32: list[Video] = []
+            still = still_segment(segment)
+            fp32: list[tuple[Video, Video]] = []
             scores: list[_Scores] = []
             for number, method in enumerate(everything):
                 videos = render_videos(method, segment, clips)
-                fp32 = fp32 or videos
+                pairs = list(zip(videos, render_videos(method, still, clips), strict=True))
+                fp32 = fp32 or pairs
                 # The method before was being scored while this one was rendered.
                 if scores:
                     finish(number - 1, scores, len(segment.frames))
                 scores = [
-                    _Scores(pool, method, clip, clips.protocol, video, ideal)
-                    for clip, video, ideal in zip(segment.clips, videos, fp32, strict=True)
+                    _Scores(pool, method, clip, clips.protocol, pair, ideal)
+                    for clip, pair, ideal in zip(segment.clips, pairs, fp32, strict=True)
                 ]
                 if on_video:
                     for clip, video in zip(segment.clips, videos, strict=True):
@@ -72,7 +75,7 @@ def evaluate(
 
 
 class _Scores:
-    """The scores of one video, being computed."""
+    """The scores of one view, being computed: of its video and of the still face's."""
 
     def __init__(
         self,
@@ -80,9 +83,10 @@ class _Scores:
         method: Method,
         clip: Clip,
         protocol: Protocol,
-        video: Video,
-        ideal: Video,
+        videos: tuple[Video, Video],
+        ideals: tuple[Video, Video],
     ) -> None:
+        (video, still), (ideal, still_ideal) = videos, ideals
         display = (protocol.display, protocol.fps, protocol.foveated)
         truth = ideal if clip.reference is None else clip.reference
         self.method, self.clip = method, clip
@@ -92,6 +96,8 @@ class _Scores:
         self.psnr_fp32 = pool.submit(psnr, video, ideal, clip.mask)
         self.ssim = pool.submit(ssim, video, truth, clip.mask)
         self.flicker = pool.submit(flicker, video, truth, clip.mask)
+        self.flicker_fp32 = pool.submit(flicker, video, ideal, clip.mask)
+        self.flicker_still = pool.submit(flicker, still, still_ideal, still_mask(clip, len(still)))
         self.regions: dict[str, tuple[Future[float], Future[float], Future[float]]] = {}
         for name, box in clip.boxes.items():
             crop, right, mask = video[box.slices], truth[box.slices], clip.mask[box.slices]
@@ -114,6 +120,8 @@ class _Scores:
             psnr_fp32=self.psnr_fp32.result(),
             ssim=self.ssim.result(),
             flicker=self.flicker.result(),
+            flicker_fp32=self.flicker_fp32.result(),
+            flicker_still=self.flicker_still.result(),
             regions={
                 name: RegionScore(*(score.result() for score in scores))
                 for name, scores in self.regions.items()

@@ -13,8 +13,8 @@ from esca.graph.graph import Graph, Node
 from esca.graph.layers import Layer, Move
 from esca.quantization.grid import Grid
 from esca.quantization.quantize import QuantizedGraph
-from esca.quantization.smoothing import scaling_groups
 from esca.runtime.integer import IntegerDecoder
+from esca.runtime.saturation import channel_scales
 
 
 @dataclass(frozen=True)
@@ -84,20 +84,6 @@ def layer_errors(
         if progress:
             progress(index + 1, total)
     return tuple(_error(quantized, layer, sums[layer.output.name]) for layer in layers)
-
-
-def channel_scales(quantized: QuantizedGraph) -> dict[str, Tensor]:
-    """What smoothing divided each tensor by, by node name; (C, 1, 1) or (N,)."""
-    made = {smoothed.sinks: smoothed.scales for smoothed in quantized.smoothed}
-    scales: dict[str, Tensor] = {}
-    for group in scaling_groups(quantized.graph):
-        if group.sinks not in made:
-            continue
-        scale = made[group.sinks]
-        for name, repeat in group.tensors:
-            is_map = len(quantized.graph.by_name[name].shape) == 3
-            scales[name] = scale[:, None, None] if is_map else scale.repeat_interleave(repeat)
-    return scales
 
 
 class _Sums:

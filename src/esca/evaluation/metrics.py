@@ -4,6 +4,7 @@ Videos are (F, H, W, 3) uint8, display-encoded. A mask (F, H, W) limits a figure
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -71,18 +72,23 @@ def flicker(test: Video, reference: Video, mask: Mask | None = None) -> float:
     ``mean |(test_t - test_(t-1)) - (ref_t - ref_(t-1))|`` over the pixels that the mask has in both
     frames and over channels: 0 for an error that stands still, however large. 0 for one frame.
     """
-    _check(test, reference, mask)
     total, count = 0.0, 0
-    before = test[0].astype(np.int32) - reference[0]
-    for number in range(1, len(test)):
-        now = test[number].astype(np.int32) - reference[number]
-        change = np.abs(now - before)
+    for number, change in enumerate(changes(test, reference, mask), start=1):
         if mask is not None:
             change = change[mask[number] & mask[number - 1]]
         total += float(change.sum())
         count += change.size
-        before = now
     return total / count if count else 0.0
+
+
+def changes(test: Video, reference: Video, mask: Mask | None = None) -> Iterator[NDArray[np.int32]]:
+    """(H, W, 3) size of the two videos' difference in change, for each frame after the first."""
+    _check(test, reference, mask)
+    before = test[0].astype(np.int32) - reference[0]
+    for number in range(1, len(test)):
+        now = test[number].astype(np.int32) - reference[number]
+        yield np.abs(now - before)
+        before = now
 
 
 def _check(test: Video, reference: Video, mask: Mask | None) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from esca.avatars import Avatar
 from esca.captures.layout import FrameId
-from esca.captures.normalize import channels_first, normalize_texture, normalize_vertices, resize
+from esca.captures.normalize import channels_first, resize
 from esca.captures.reader import Capture
 from esca.errors import EscaError
 from esca.evaluation.clips import Clip, Clips, Segment, as_display
@@ -25,13 +25,10 @@ from esca.evaluation.windows import (
     joined,
     region_boxes,
 )
-from esca.quantization.calibration import check_fits
-from esca.rendering.atlas import border_texels, dilate, rasterize_uv
+from esca.quantization.calibration import check_fits, encode_frames
+from esca.rendering.atlas import BLEED, border_texels, dilate, rasterize_uv
 from esca.rendering.raster import Scene
 from esca.rendering.shade import coverage, shade, view_raster
-
-BLEED = 2
-"""Texels by which charts, and what a camera saw of them, are bled beyond their borders."""
 
 REGION_MARGIN = 0.1
 
@@ -58,6 +55,11 @@ def prepare_clips(
     chosen = choose_frames(capture, protocol, segments)
     if regions is None:
         regions = capture.regions() if capture.layout.regions.is_dir() else {}
+    side = capture.texture_size
+    for name, mask in regions.items():
+        if mask.shape != (side, side):
+            shape = " x ".join(map(str, mask.shape))
+            raise EscaError(f"region {name!r}: {shape} texels, expected {side} x {side}")
     clips = Clips(
         replace(protocol, reference=_reference_kind(capture, protocol, chosen)),
         avatar,
@@ -152,7 +154,7 @@ class _Recording:
         references: list[list[Video]] = [[] for _ in cameras]
         boxes: list[list[dict]] = [[] for _ in cameras]
         for number, (frame, mesh) in enumerate(zip(self.frames, meshes, strict=True)):
-            codes.append(self._code(frame, mesh))
+            codes.append(encode_frames(self.clips.avatar, self.capture, [frame]))
             scene = Scene(mesh, topology.faces)
             for view, (window, head) in enumerate(zip(windows, heads, strict=True)):
                 raster = view_raster(scene, window, transforms[number], protocol.supersample)
@@ -186,23 +188,6 @@ class _Recording:
             for number, (view, id) in enumerate(protocol.views.items())
         )
         return Segment(name, self.frames, torch.cat(codes), transforms, clips)
-
-    def _code(self, frame: FrameId, mesh: NDArray[np.float32]) -> Tensor:
-        """(1, L) mean code of a frame."""
-        capture, avatar = self.capture, self.clips.avatar
-        device = avatar.cc.weight.device
-        texture, _ = normalize_texture(
-            channels_first(capture.texture(frame)),
-            channels_first(capture.texture_mean),
-            capture.texture_std,
-            avatar.texture_size,
-        )
-        vertices = normalize_vertices(
-            torch.from_numpy(mesh.reshape(-1)), self.clips.vertex_mean, capture.vertex_std
-        )
-        with torch.no_grad():
-            code = avatar.encode(texture[None].to(device), vertices[None].to(device))
-        return code.mean.float().cpu()
 
     def _own_texture(self, frame: FrameId, camera: str) -> NDArray[np.float32]:
         """A camera's texture with what it saw bled a little beyond its borders."""

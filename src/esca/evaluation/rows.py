@@ -19,9 +19,10 @@ class Row:
 
     ``vdp``: FovVideoVDP in JOD against the reference; ``vdp_fp32``: against the fp32 avatar's
     rendering. ``psnr``, ``psnr_fp32``: dB on the head's pixels, infinite without any error.
-    ``ssim``: on the head's pixels. ``flicker``: grey levels, see ``metrics.flicker``. ``regions``:
-    by name, those in sight; like ``ssim`` and ``flicker`` against the reference. ``bytes``: the
-    decoder's size.
+    ``ssim``: on the head's pixels. ``flicker``: grey levels, see ``metrics.flicker``;
+    ``flicker_fp32``: against the fp32 avatar's video; ``flicker_still``: the same while the face
+    stands still, see ``still.still_segment``. ``regions``: by name, those in sight; like ``ssim``
+    and ``flicker`` against the reference. ``bytes``: the decoder's size.
     """
 
     method: str
@@ -34,4 +35,6 @@ class Row:
     psnr_fp32: float
     ssim: float
     flicker: float
+    flicker_fp32: float
+    flicker_still: float
     regions: Mapping[str, RegionScore]

@@ -1,6 +1,6 @@
 """Nodes in order of execution, and the graph that holds them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -74,6 +74,15 @@ class Graph:
         if not isinstance(op, Weighted):
             raise EscaError(f"graph: node {name!r} has no weight")
         return op
+
+    def leading_to(self, labels: Collection[str]) -> "Graph":
+        """The part of the graph that some outputs depend on; all inputs stay."""
+        wanted = {self.outputs[label] for label in labels}
+        for node in reversed(self.nodes):
+            if node.name in wanted:
+                wanted.update(node.inputs)
+        nodes = tuple(n for n in self.nodes if n.name in wanted or isinstance(n.op, Input))
+        return Graph(nodes, {label: self.outputs[label] for label in labels})
 
     def with_ops(self, ops: Mapping[str, Op]) -> "Graph":
         """The same graph with some operators exchanged."""

@@ -1,6 +1,6 @@
 """From an avatar and a capture to everything that recipes need."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,15 @@ from esca.captures.splits import split_segments
 from esca.errors import EscaError
 from esca.graph.graph import Graph
 from esca.graph.trace import trace
-from esca.quantization.statistics import Feeds, Statistics, TexelMaps, collect
+from esca.quantization.recipe import Recipe
+from esca.quantization.statistics import (
+    HESSIANS,
+    Feeds,
+    HessianKind,
+    Statistics,
+    TexelMaps,
+    collect,
+)
 from esca.rendering.visibility import uv_visibility
 
 Progress = Callable[[int, int], None]
@@ -82,11 +90,13 @@ def calibrate(
     capture: Capture,
     config: CalibrationConfig | None = None,
     progress: Progress | None = None,
+    recipes: Iterable[Recipe] | None = None,
 ) -> Calibration:
     """Encode calibration frames and measure the decoder on them.
 
     Frames come from the training segments only. Codes are kept (a kilobyte a frame); feature maps
-    are not, so memory does not grow with ``config.frames``. One call serves every recipe.
+    are not, so memory does not grow with ``config.frames``. One call serves every recipe; where
+    ``recipes`` says which ones are to come, only the Hessians that they need are accumulated.
     """
     config = config or CalibrationConfig()
     check_fits(avatar, capture)
@@ -114,9 +124,16 @@ def calibrate(
             part = slice(start, start + config.batch)
             yield {"z": codes[part], "view": views[part]}
 
-    statistics = collect(graph, batches, maps, True, progress, len(codes))
+    statistics = collect(graph, batches, maps, _hessians_of(recipes), progress, len(codes))
     names = tuple("/".join(sample) for sample in samples)
     return Calibration(graph, statistics, codes, views, maps, visibility, names, config)
+
+
+def _hessians_of(recipes: Iterable[Recipe] | None) -> tuple[HessianKind, ...]:
+    if recipes is None:
+        return HESSIANS
+    needed = {r.rounding.hessian for r in recipes if r.rounding.method != "nearest"}
+    return tuple(kind for kind in HESSIANS if kind in needed)
 
 
 def check_fits(avatar: Avatar, capture: Capture) -> None:
@@ -151,18 +168,23 @@ def calibration_samples(capture: Capture, config: CalibrationConfig) -> tuple[Sa
 
 
 @torch.no_grad()
-def encode_frames(avatar: Avatar, capture: Capture, frames: list[FrameId]) -> Tensor:
-    """(N, L) latent means of some frames; no sampling, so that runs are deterministic."""
+def encode_frames(avatar: Avatar, capture: Capture, frames: Sequence[FrameId]) -> Tensor:
+    """(N, L) float32 latent means of some frames, on the CPU.
+
+    Not sampled, so that runs are deterministic; encoded on the avatar's device in one batch.
+    """
     mean = channels_first(capture.texture_mean)
+    vertex_mean = torch.from_numpy(capture.vertex_mean)
     textures, meshes = [], []
     for frame in frames:
         raw = channels_first(capture.texture(frame))
         texture, _ = normalize_texture(raw, mean, capture.texture_std, avatar.texture_size)
         textures.append(texture)
         vertices = torch.from_numpy(capture.vertices(frame)).reshape(-1)
-        vertex_mean = torch.from_numpy(capture.vertex_mean)
         meshes.append(normalize_vertices(vertices, vertex_mean, capture.vertex_std))
-    return avatar.encode(torch.stack(textures), torch.stack(meshes)).mean
+    device = avatar.cc.weight.device
+    code = avatar.encode(torch.stack(textures).to(device), torch.stack(meshes).to(device))
+    return code.mean.float().cpu()
 
 
 def calibration_visibility(

@@ -90,3 +90,23 @@ def search_range(
     b_low, b_high = best(low * factors, high * factors)
     b_low, b_high = best(low * factors, torch.full_like(factors, b_high))
     return best(torch.full_like(factors, b_low), high * factors)
+
+
+def dobi_range(
+    centres: Tensor, counts: Tensor, low: float, high: float, bits: int, steps: int = 100
+) -> tuple[float, float]:
+    """Bounds that minimize ``||x - Q(x)||``, both shrunk by ``i / steps`` for i in 0 .. steps - 1.
+
+    The search of 2DQuant (arXiv 2406.06649); arguments as for :func:`search_range`.
+    """
+    centres, counts = centres.double(), counts.double()
+    low, high = min(low, 0.0), max(high, 0.0)
+    if high - low <= 0:
+        return low, high
+    errors = []
+    factors = [1 - step / steps for step in range(steps)]
+    for factor in factors:
+        grid = grid_of_range(low * factor, high * factor, bits)
+        errors.append(float(((centres - grid.fake(centres)) ** 2 * counts).sum()))
+    best = factors[errors.index(min(errors))]
+    return low * best, high * best

@@ -83,10 +83,11 @@ def set_weight_matrix(op: Weighted, weight: Tensor, phase: Phase, matrix: Tensor
 class Strips:
     """Which rows of a phase's output raster are looked at, and how many at a time.
 
-    Every ``every``-th strip of ``rows`` rows, from strip number ``first`` on.
+    Every ``every``-th strip of ``rows`` rows, from strip number ``first`` on. Columns of 16 rows
+    stay in the cache, where they are read twice.
     """
 
-    rows: int = 64
+    rows: int = 16
     every: int = 1
     first: int = 0
 
@@ -107,27 +108,46 @@ def phase_columns(
     if isinstance(op, Linear):
         yield x[:, :, None], slice(0, 1)
         return
+    yield from _strip_columns(op, _bordered(op, x), phase, out_shape, strips)
+
+
+def _bordered(op: Conv2d | ConvTranspose2d, x: Tensor) -> Tensor:
+    """``x`` with as many zeros around it as any tap reaches."""
+    border = _border(op)
+    return torch.nn.functional.pad(x, (border, border, border, border))
+
+
+def _border(op: Conv2d | ConvTranspose2d) -> int:
+    return max(*op.weight.shape[2:], op.padding)
+
+
+def _strip_columns(
+    op: Conv2d | ConvTranspose2d,
+    bordered: Tensor,
+    phase: Phase,
+    out_shape: tuple[int, ...],
+    strips: Strips,
+) -> Iterator[tuple[Tensor, slice]]:
+    """See :func:`phase_columns`. ``bordered``: the input, padded once for all phases."""
     height = len(range(phase.row, out_shape[1], phase.stride))
     width = len(range(phase.column, out_shape[2], phase.stride))
-    pad = max(*op.weight.shape[2:], op.padding)
-    padded = torch.nn.functional.pad(x, (pad, pad, pad, pad))
     step = op.stride if isinstance(op, Conv2d) else 1
+    batch, channels = bordered.shape[:2]
     for start in range(strips.first * strips.rows, height, strips.rows * strips.every):
-        stop = min(start + strips.rows, height)
+        rows = min(strips.rows, height - start)
         # A stride above the kernel leaves phases that no tap reaches: no columns, output zero.
-        blocks = [x.new_zeros(len(x), 0, (stop - start) * width)]
-        for ky, kx in phase.taps:
-            top = _first_input(op, phase.row, ky) + start * step + pad
-            left = _first_input(op, phase.column, kx) + pad
-            blocks.append(
-                padded[
-                    :,
-                    :,
-                    top : top + (stop - start - 1) * step + 1 : step,
-                    left : left + (width - 1) * step + 1 : step,
-                ].flatten(2)
-            )
-        yield torch.cat(blocks, dim=1), slice(start, stop)
+        columns = bordered.new_empty(batch, len(phase.taps), channels, rows, width)
+        for tap, (ky, kx) in enumerate(phase.taps):
+            top = _first_input(op, phase.row, ky) + start * step + _border(op)
+            left = _first_input(op, phase.column, kx) + _border(op)
+            columns[:, tap] = bordered[
+                :,
+                :,
+                top : top + (rows - 1) * step + 1 : step,
+                left : left + (width - 1) * step + 1 : step,
+            ]
+        shape = (batch, len(phase.taps) * channels, rows * width)
+        yield columns.reshape(shape), slice(start, start + rows)
 
 
 def _first_input(op: Conv2d | ConvTranspose2d, residue: int, tap: int) -> int:
@@ -137,24 +157,39 @@ def _first_input(op: Conv2d | ConvTranspose2d, residue: int, tap: int) -> int:
     return (residue + op.padding - tap) // op.stride
 
 
-def accumulate_hessian(
-    hessians: list[Tensor],
+def accumulate_hessians(
     op: Weighted,
     x: Tensor,
     out_shape: tuple[int, ...],
+    plain: list[Tensor] | None,
+    uv: list[Tensor] | None = None,
     texel_weight: Tensor | None = None,
     strips: Strips = ALL,
 ) -> None:
     """Add ``2 sum_n w_n x_n x_n^T`` of a batch to each phase's Hessian, in place.
 
-    ``hessians``: one (K, K) float32 per phase. ``texel_weight``: (H, W) of the *output*: columns
-    are multiplied by the square root of the weight at their output texel, which is exact.
+    ``plain`` (all weights 1), ``uv``: one (K, K) float32 a phase each, None where not wanted.
+    ``texel_weight``: (H, W) of the *output*, for ``uv``: columns are multiplied by the square root
+    of the weight at their output texel, which is exact; a linear layer has no texels.
     ``strips``: where only every n-th strip is looked at, what it adds counts n times.
     """
-    for phase, hessian in zip(phases(op), hessians, strict=True):
-        for columns, strip in phase_columns(op, x, phase, out_shape, strips):
-            if texel_weight is not None and not isinstance(op, Linear):
-                weight = texel_weight[phase.row :: phase.stride, phase.column :: phase.stride]
-                columns = columns * weight[strip].reshape(-1).sqrt()
-            for frame in columns:  # one by one: joining them would cost a copy of the columns
-                hessian.addmm_(frame, frame.t(), alpha=2.0 * strips.every)
+    if isinstance(op, Linear):
+        for hessians in (plain, uv):
+            if hessians is not None:
+                hessians[0].addmm_(x.t(), x, alpha=2.0)
+        return
+    bordered = _bordered(op, x)
+    for phase in phases(op):
+        for columns, strip in _strip_columns(op, bordered, phase, out_shape, strips):
+            if plain is not None:
+                _add_products(plain[phase.index], columns, strips.every)
+            if uv is not None:
+                if texel_weight is not None:
+                    weight = texel_weight[phase.row :: phase.stride, phase.column :: phase.stride]
+                    columns.mul_(weight[strip].reshape(-1).sqrt())
+                _add_products(uv[phase.index], columns, strips.every)
+
+
+def _add_products(hessian: Tensor, columns: Tensor, times: int) -> None:
+    for frame in columns:  # one by one: joining them would cost a copy of the columns
+        hessian.addmm_(frame, frame.t(), alpha=2.0 * times)

@@ -10,7 +10,7 @@ from esca.errors import EscaError
 from esca.graph.graph import Graph, Node
 from esca.graph.layers import Layer, schedule, tied_inputs
 from esca.graph.ops import GridSample, Linear, Op, TexelBias, Weighted
-from esca.quantization.grid import Grid, grid_of_range, search_range
+from esca.quantization.grid import Grid, dobi_range, grid_of_range, search_range
 from esca.quantization.phases import phases
 from esca.quantization.recipe import Recipe
 from esca.quantization.smoothing import (
@@ -150,6 +150,7 @@ def _round(
         hessians,
         recipe.rounding.damp,
         recipe.rounding.block,
+        node.name,
     )
 
 
@@ -175,6 +176,30 @@ def _grids(
     tensor_scales: Mapping[str, Tensor],
 ) -> dict[str, Grid]:
     """A grid for every tensor that stands between steps; moves share their input's."""
+    grids: dict[str, Grid] = {}
+    for tensors in tied_tensors(graph):
+        members, sources = tensors.members, tensors.produced
+        bits = max(_tensor_bits(graph, name, recipe) for name in members)
+        parts = [_scaled_statistics(graph, statistics, name, tensor_scales) for name in sources]
+        shown = any(name in graph.outputs.values() for name in members)
+        maps = all(len(graph.by_name[name].shape) == 3 for name in sources)
+        if not maps:
+            parts = [_widened(part, recipe.headroom) for part in parts]
+        grid = _fit(parts, bits, recipe, clip=maps and not shown)
+        grids.update(dict.fromkeys(members, grid))
+    return grids
+
+
+@dataclass(frozen=True)
+class TiedTensors:
+    """Tensors that share one grid. ``produced``: those that no move copies from another."""
+
+    members: tuple[str, ...]
+    produced: tuple[str, ...]
+
+
+def tied_tensors(graph: Graph) -> tuple[TiedTensors, ...]:
+    """Every group of tensors that stand on one grid; moves keep their input's."""
     steps = schedule(graph)
     produced = [node.name for node in graph.inputs]
     leader: dict[str, str] = {name: name for name in produced}
@@ -195,18 +220,10 @@ def _grids(
     groups: dict[str, list[str]] = {}
     for name in leader:
         groups.setdefault(find(name), []).append(name)
-    grids: dict[str, Grid] = {}
-    for members in groups.values():
-        bits = max(_tensor_bits(graph, name, recipe) for name in members)
-        sources = [name for name in members if name in produced]
-        parts = [_scaled_statistics(graph, statistics, name, tensor_scales) for name in sources]
-        shown = any(name in graph.outputs.values() for name in members)
-        maps = all(len(graph.by_name[name].shape) == 3 for name in sources)
-        if not maps:
-            parts = [_widened(part, recipe.headroom) for part in parts]
-        grid = _fit(parts, bits, recipe, clip=maps and not shown)
-        grids.update(dict.fromkeys(members, grid))
-    return grids
+    return tuple(
+        TiedTensors(tuple(members), tuple(name for name in members if name in produced))
+        for members in groups.values()
+    )
 
 
 def _tensor_bits(graph: Graph, name: str, recipe: Recipe) -> int:
@@ -267,11 +284,14 @@ def _fit(parts: list[_Part], bits: int, recipe: Recipe, clip: bool) -> Grid:
     an output shows as it is.
     """
     low, high = min(part.low for part in parts), max(part.high for part in parts)
-    if clip and recipe.range == "search" and bits <= 8:
+    if clip and recipe.range != "minmax" and bits <= 8:
         centres = torch.cat([part.centres for part in parts])
         counts = torch.cat([part.counts for part in parts])
         merged = _rebinned(centres, counts, low, high)
-        low, high = search_range(*merged, low, high, bits, RANGE_STEPS, recipe.range_power)
+        if recipe.range == "dobi":
+            low, high = dobi_range(*merged, low, high, bits)
+        else:
+            low, high = search_range(*merged, low, high, bits, RANGE_STEPS, recipe.range_power)
     return grid_of_range(low, high, bits)
 
 

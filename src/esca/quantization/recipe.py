@@ -26,7 +26,7 @@ class Smoothing:
 
     method: Literal["none", "icas", "ffas"] = "none"
     alpha: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
-    exempt_percent: Annotated[float, Field(ge=0.0, le=100.0)] = 75.0
+    exempt_percent: Annotated[float, Field(ge=0.0, le=100.0)] = 10.0
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -41,6 +41,54 @@ class Rounding:
     hessian: Literal["plain", "uv"] = "plain"
     damp: Annotated[float, Field(gt=0.0, le=10.0)] = 0.01
     block: Annotated[int, Field(ge=1)] = 32
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Distillation:
+    """Training of the quantized decoder toward the float decoder's own outputs.
+
+    ``steps`` of ``batch`` codes (pairs of moments); ``rate``: see ``Student.rates``. ``temporal``:
+    weight of the error's change from one moment to the next. ``spread``: noise of sampled codes, in
+    standard deviations. Every ``hold_out``-th calibration frame is only examined, every
+    ``examine_every`` steps. ``weight``: texels by visibility and importance (``uv``) or all alike.
+    """
+
+    steps: Annotated[int, Field(ge=1)] = 600
+    batch: Annotated[int, Field(ge=2, multiple_of=2)] = 4
+    rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.02
+    temporal: Annotated[float, Field(ge=0.0)] = 0.5
+    spread: Annotated[float, Field(ge=0.0)] = 0.1
+    hold_out: Annotated[int, Field(ge=2)] = 8
+    examine_every: Annotated[int, Field(ge=1)] = 50
+    weight: Literal["uv", "uniform"] = "uv"
+    seed: int = 0
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Reconstruction:
+    """Learned rounding and ranges of others, layer by layer; see ``learning.reconstruct``.
+
+    ``steps`` of ``batch`` frames for each block and pass, or for the whole decoder (``dqc``).
+    ``layers``: most convolutions in a block. ``rate``: Adam's rate for rounding variables, or for
+    bounds as shares of their start (``dqc``). ``step_rate``: the same for activation steps as
+    shares of theirs. ``regularizer``: weight of AdaRound's pull to 0 or 1, from ``warm_up`` of the
+    steps on. ``drop``: share of activations that stay float (``qdrop``). ``outliers``: share of
+    texels, those of the largest deviation across channels, that do not count (``poca``).
+    ``features``: weight of normalized features (``dqc``).
+    """
+
+    method: Literal["adaround-lsq", "brecq", "qdrop", "poca", "dqc"]
+    steps: Annotated[int, Field(ge=1)] = 200
+    batch: Annotated[int, Field(ge=1)] = 4
+    layers: Annotated[int, Field(ge=1)] = 1
+    rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.03
+    step_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.003
+    regularizer: Annotated[float, Field(ge=0.0)] = 0.01
+    warm_up: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
+    drop: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5
+    outliers: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    features: Annotated[float, Field(ge=0.0)] = 5.0
+    seed: int = 0
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -73,7 +121,7 @@ class Recipe:
     bits hold the per-texel biases, ``coordinate`` those of sampling grids and their biases,
     ``texture`` and ``mesh`` those of the outputs (``mesh`` also serves any other vector).
     ``range``: activations are clipped at their extremes (``minmax``) or where the mean of
-    ``|x - Q(x)|^range_power`` is least (``search``). A power of 1 suits avatars: few texels (eyes,
+    ``|x - Q(x)|^range_power`` is least (``search``), or by 2DQuant's search (``dobi``). A power of 1 suits avatars: few texels (eyes,
     mouth) reach far beyond the rest, and higher powers spend the grid on them. ``weight_range``:
     the same choice for weights, by squared error. ``headroom``: how much farther than
     calibration saw the ranges of codes and other vectors reach, which are never clipped: held-out
@@ -86,7 +134,7 @@ class Recipe:
     smoothing: Smoothing = Smoothing()
     rounding: Rounding = Rounding()
     granularity: Granularity = "channel"
-    range: Literal["minmax", "search"] = "search"
+    range: Literal["minmax", "search", "dobi"] = "search"
     headroom: Annotated[float, Field(ge=1.0, le=4.0)] = 1.3
     range_power: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
     weight_range: RangeMethod = "mse"
@@ -95,6 +143,8 @@ class Recipe:
     texture: Annotated[int, Field(ge=4, le=16)] = 8
     mesh: Annotated[int, Field(ge=4, le=16)] = 16
     overrides: tuple[Override, ...] = field(default=())
+    reconstruction: Reconstruction | None = None
+    distill: Distillation | None = None
 
     def bits_of(self, layer: str, linear: bool) -> Bits:
         """Bits of a layer after overrides; the last match wins."""
@@ -131,10 +181,27 @@ def parse_bits(label: str) -> Bits:
     return Bits(weights, activations)
 
 
+RIVALS = (
+    "minmax",
+    "rtn",
+    "smoothquant",
+    "gptq",
+    "adaround-lsq",
+    "brecq",
+    "qdrop",
+    "2dquant",
+    "poca",
+)
+"""Shipped recipes that others defined."""
+
+QUICK = ("minmax", "rtn", "smoothquant", "gptq", "icas", "uv", "icas-uv", "ffas-uv")
+"""Shipped recipes that take seconds: nothing in them learns."""
+
+
 def recipe_names() -> tuple[str, ...]:
-    """Names of the recipes that ship with esca."""
+    """Names of the recipes that ship with esca: those of others first."""
     folder = resources.files("esca.quantization") / "recipes"
-    order = ["rtn", "gptq", "icas", "uv", "icas-uv", "ffas-uv"]
+    order = [*RIVALS, *(name for name in QUICK if name not in RIVALS)]
     names = [entry.name.removesuffix(".yaml") for entry in folder.iterdir()]
     return tuple(sorted(names, key=lambda n: (order.index(n) if n in order else len(order), n)))
 

@@ -1,7 +1,8 @@
 """What calibration measures, in one stream whose memory does not grow with its length."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,12 +13,14 @@ from esca.graph.execute import run
 from esca.graph.graph import Graph, Node
 from esca.graph.layers import Layer, schedule
 from esca.graph.ops import Linear, Reshape, Weighted
-from esca.quantization.phases import Strips, accumulate_hessian, phases, weight_matrix
+from esca.quantization.phases import Strips, accumulate_hessians, phases, weight_matrix
 
 BINS = 2048
 SAMPLED_TEXELS = 65_536
 Feeds = Mapping[str, Tensor]
 Progress = Callable[[int, int], None]
+HessianKind = Literal["plain", "uv"]
+HESSIANS: tuple[HessianKind, ...] = ("plain", "uv")
 
 
 @dataclass(eq=False)
@@ -49,8 +52,8 @@ class Statistics:
     """Everything that the recipes need, by node name.
 
     ``plain`` and ``uv``: Hessians of each weighted node, one (K, K) a phase; where a phase has more
-    than SAMPLED_TEXELS texels, from other strips of them in every frame. ``frames``: length of
-    the calibration stream.
+    than SAMPLED_TEXELS texels, from other strips of them in every frame. Empty where they were not
+    asked for. ``frames``: length of the calibration stream.
     """
 
     tensors: dict[str, TensorStatistics] = field(default_factory=dict)
@@ -80,6 +83,12 @@ class TexelMaps:
                 raise EscaError(f"texel map {name!r}: expected finite values of at least 0")
             if not float(value.sum()) > 0:
                 raise EscaError(f"texel map {name!r}: is zero everywhere")
+        if self.face is not None and self.weight is not None:
+            sizes = [f"{len(value)} x {len(value)}" for value in (self.face, self.weight)]
+            if sizes[0] != sizes[1]:
+                raise EscaError(
+                    f"texel map 'weight': {sizes[1]} texels, expected {sizes[0]} as 'face'"
+                )
 
 
 def resized(texel_map: Tensor, size: tuple[int, int]) -> Tensor:
@@ -94,14 +103,15 @@ def collect(
     graph: Graph,
     batches: Callable[[], Iterable[Feeds]],
     maps: TexelMaps,
-    hessians: bool = True,
+    hessians: Collection[HessianKind] = HESSIANS,
     progress: Progress | None = None,
     total: int = 0,
 ) -> Statistics:
     """Two passes over the calibration stream: extremes, variances and Hessians, then histograms.
 
-    ``batches()`` starts the stream anew and must give the same batches each time. Memory holds one
-    batch, the Hessians and the histograms, however long the stream is.
+    ``batches()`` starts the stream anew and must give the same batches each time. ``hessians``: the
+    kinds to accumulate; "uv" also needs ``maps.weight``. Memory holds one batch, the Hessians and
+    the histograms, however long the stream is.
     """
     steps = schedule(graph)
     watched = _watched(graph, [step for step in steps if isinstance(step, Layer)])
@@ -152,7 +162,13 @@ def _channels_first(value: Tensor) -> Tensor:
 
 
 class _FirstPass:
-    def __init__(self, graph: Graph, watched: set[str], maps: TexelMaps, hessians: bool) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        watched: set[str],
+        maps: TexelMaps,
+        hessians: Collection[HessianKind],
+    ) -> None:
         self.graph, self.watched, self.maps = graph, watched, maps
         self.turn: dict[str, int] = {}
         self.low: dict[str, Tensor] = {}
@@ -161,14 +177,16 @@ class _FirstPass:
         self.plain: dict[str, list[Tensor]] = {}
         self.uv: dict[str, list[Tensor]] = {}
         self.readers: dict[str, list[Node]] = {}
-        for node in graph.weighted if hessians else ():
+        plain, uv = "plain" in hessians, "uv" in hessians and maps.weight is not None
+        for node in graph.weighted if plain or uv else ():
             self.readers.setdefault(node.inputs[0], []).append(node)
-            sizes = [
-                weight_matrix(graph.weight_op(node.name), _weight(node), phase).shape[1]
-                for phase in phases(graph.weight_op(node.name))
-            ]
-            self.plain[node.name] = [torch.zeros(k, k) for k in sizes]
-            if maps.weight is not None:
+            op = graph.weight_op(node.name)
+            sizes = [weight_matrix(op, op.weight, phase).shape[1] for phase in phases(op)]
+            if plain:
+                self.plain[node.name] = [torch.zeros(k, k) for k in sizes]
+            if uv and plain and isinstance(op, Linear):  # no texels: the same matrix
+                self.uv[node.name] = self.plain[node.name]
+            elif uv:
                 self.uv[node.name] = [torch.zeros(k, k) for k in sizes]
 
     def observe(self, node: Node, value: Tensor) -> None:
@@ -181,34 +199,36 @@ class _FirstPass:
         op, shape = self.graph.weight_op(reader.name), reader.shape
         turn = self.turn.get(reader.name, 0)
         self.turn[reader.name] = turn + len(value)
+        plain, uv = self.plain.get(reader.name), self.uv.get(reader.name)
+        if uv is plain:
+            uv = None
         weight = None
-        if self.maps.weight is not None and not isinstance(op, Linear):
+        if uv is not None and self.maps.weight is not None and not isinstance(op, Linear):
             weight = resized(self.maps.weight, (shape[1], shape[2]))
         for number, frame in enumerate(value.split(1), start=turn):
             # Strips depend on the frame alone, not on how frames are batched.
             strips = _strips(op, shape, number)
-            accumulate_hessian(self.plain[reader.name], op, frame, shape, None, strips)
-            if weight is not None:
-                accumulate_hessian(self.uv[reader.name], op, frame, shape, weight, strips)
+            accumulate_hessians(op, frame, shape, plain, uv, weight, strips)
 
     def _extremes(self, name: str, value: Tensor) -> None:
-        flat = _channels_first(value)
-        low, high = flat.amin(1), flat.amax(1)
-        if not bool(torch.isfinite(low).all() and torch.isfinite(high).all()):
-            raise EscaError(f"calibration: layer {name!r} produced NaN or infinity")
-        if name in self.low:
-            low = torch.minimum(low, self.low[name])
-            high = torch.maximum(high, self.high[name])
-        self.low[name], self.high[name] = low, high
         weight = torch.ones(1)
         if value.dim() == 4 and self.maps.face is not None:
-            weight = resized(self.maps.face, (value.shape[2], value.shape[3]))
-            weight = weight.reshape(-1).repeat(len(value))
-        first = (flat * weight).sum(1).double()
-        second = (flat.square() * weight).sum(1).double()
-        count = weight.expand(flat.shape[1]).sum().double().expand(len(flat))
-        moments = torch.stack([first, second, count])
-        self.moments[name] = self.moments.get(name, torch.zeros_like(moments)) + moments
+            weight = resized(self.maps.face, (value.shape[2], value.shape[3])).reshape(-1)
+        for frame in value.split(1):  # a view each; joining a batch's texels would copy them
+            flat = _channels_first(frame)
+            low, high = torch.aminmax(flat, dim=1)
+            if not bool(torch.isfinite(low).all() and torch.isfinite(high).all()):
+                raise EscaError(f"calibration: layer {name!r} produced NaN or infinity")
+            if name in self.low:
+                low = torch.minimum(low, self.low[name])
+                high = torch.maximum(high, self.high[name])
+            self.low[name], self.high[name] = low, high
+            product = flat * weight
+            first = product.sum(1).double()
+            second = product.mul_(flat).sum(1).double()
+            count = weight.expand(flat.shape[1]).sum().double().expand(len(flat))
+            moments = torch.stack([first, second, count])
+            self.moments[name] = self.moments.get(name, torch.zeros_like(moments)) + moments
 
     def finish(self, statistics: Statistics) -> None:
         for name, low in self.low.items():
@@ -221,12 +241,7 @@ class _FirstPass:
                 torch.zeros(len(low), BINS),
                 variance.float(),
             )
-        statistics.plain = self.plain
-        # A fully connected layer has no texels: its UV Hessian is the plain one.
-        statistics.uv = {
-            name: self.plain[name] if isinstance(self.graph.weight_op(name), Linear) else hessians
-            for name, hessians in self.uv.items()
-        }
+        statistics.plain, statistics.uv = self.plain, self.uv
 
 
 class _SecondPass:
@@ -258,8 +273,3 @@ def _strips(op: Weighted, shape: tuple[int, ...], frame: int) -> Strips:
     texels = shape[1] * shape[2] // len(phases(op))
     every = max(1, texels // SAMPLED_TEXELS)
     return Strips(16, every, frame % every) if every > 1 else Strips()
-
-
-def _weight(node: Node) -> Tensor:
-    assert isinstance(node.op, Weighted)
-    return node.op.weight

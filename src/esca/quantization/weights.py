@@ -12,7 +12,7 @@ from esca.quantization.gptq import gptq_round
 from esca.quantization.phases import Phase, phases, set_weight_matrix, weight_matrix
 
 Granularity = Literal["channel", "channel_phase"]
-RangeMethod = Literal["minmax", "mse"]
+RangeMethod = Literal["minmax", "mse", "dobi"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,8 @@ def symmetric_scale(
     """(N,) steps for symmetric rounding of (N, K) rows.
 
     ``minmax`` covers the largest magnitude; ``mse`` searches ``steps`` shrunk ranges for the least
-    ``sum importance (w - Q(w))^2``, where ``importance`` is (K,), e.g. a Hessian's diagonal. At 8
-    bits both cover the largest magnitude.
+    ``sum importance (w - Q(w))^2``, where ``importance`` is (K,), e.g. a Hessian's diagonal;
+    ``dobi`` does so with the 100 steps of 2DQuant. At 8 bits all cover the largest magnitude.
     """
     limit = 2 ** (bits - 1) - 1
     if rows.shape[1] == 0:
@@ -73,7 +73,10 @@ def symmetric_scale(
         return full.float()
     weights = torch.ones(rows.shape[1]) if importance is None else importance.float()
     best, least = full.clone(), torch.full_like(full, torch.inf)
-    for factor in torch.linspace(1.0, 0.3, steps).tolist():
+    factors = torch.linspace(1.0, 0.3, steps)
+    if method == "dobi":
+        factors = 1 - torch.arange(100) / 100
+    for factor in factors.tolist():
         scale = full * factor
         restored = torch.round(rows / scale[:, None]).clamp(-limit, limit) * scale[:, None]
         error = ((rows - restored) ** 2 * weights).sum(1)
@@ -90,8 +93,12 @@ def quantize_weight(
     hessians: list[Tensor] | None = None,
     damp: float = 0.01,
     block: int = 32,
+    layer: str = "",
 ) -> QuantizedWeight:
-    """Round a layer's weights to nearest, or by GPTQ where ``hessians`` (one a phase) are given."""
+    """Round a layer's weights to nearest, or by GPTQ where ``hessians`` (one a phase) are given.
+
+    ``layer``: its name, for errors.
+    """
     if not 2 <= bits <= 8:
         raise EscaError(f"weight bits is {bits}, expected 2 to 8")
     weight = op.weight.float()
@@ -118,7 +125,11 @@ def quantize_weight(
         if hessians is None or matrix.shape[1] == 0:
             integers = torch.round(matrix / steps[:, None]).clamp(-limit, limit).to(torch.int32)
         else:
-            integers = gptq_round(matrix, hessians[index], steps, bits, damp, block)
+            try:
+                integers = gptq_round(matrix, hessians[index], steps, bits, damp, block)
+            except EscaError as error:
+                where = f"phase {index} of layer" if len(parts) > 1 else "layer"
+                raise EscaError(f"{where} {layer!r}: {error}") from error
         set_weight_matrix(op, values, phase, integers)
     return QuantizedWeight(values.to(torch.int8), scale, bits)
 

@@ -10,6 +10,9 @@ from esca.rendering.raster import Raster, Scene, barycentrics, project
 BIAS = 0.05
 """How far (mm) a shadow ray starts above the surface, so that it does not meet its own triangle."""
 
+BLEED = 2
+"""Texels by which charts, and what a camera saw of them, are bled beyond their borders."""
+
 _NEIGHBOURS = ((0, 1), (1, 0), (1, 2), (2, 1), (0, 0), (0, 2), (2, 0), (2, 2))
 """Offsets of a texel's neighbours in an array padded by one, those that share a side first."""
 

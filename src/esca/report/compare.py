@@ -33,7 +33,7 @@ def compare(
     """Leave ``artifacts/*.esca``, ``results.json`` and ``report.html`` in ``folder``."""
     opened = open_capture(capture)
     with stage("Calibrating") as update:
-        measured = calibrate(load_avatar(checkpoint), opened, calibration, update)
+        measured = calibrate(load_avatar(checkpoint), opened, calibration, update, recipes)
     paths = []
     with stage("Quantizing") as update:
         for done, recipe in enumerate(recipes):

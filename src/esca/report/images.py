@@ -3,7 +3,7 @@
 import base64
 import io
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,11 +40,12 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def picture(pixels: Bytes, alt: str, quality: int = 90) -> Picture:
-    """WebP of (H, W, 3) uint8 RGB. EscaError for anything else."""
+def picture(pixels: Bytes, alt: str, quality: int | None = 90) -> Picture:
+    """WebP of (H, W, 3) uint8 RGB; lossless without a quality. EscaError for anything else."""
     check_frame(pixels, alt)
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "WEBP", quality=quality, method=4)
+    options = {"lossless": True} if quality is None else {"quality": quality}
+    Image.fromarray(pixels).save(buffer, "WEBP", method=4, **options)
     return Picture(data_uri(buffer.getvalue(), "image/webp"), pixels.shape[1], pixels.shape[0], alt)
 
 
@@ -87,8 +88,12 @@ def error_map(picture_a: Bytes, picture_b: Bytes) -> Bytes:
         raise EscaError(
             f"report: pictures of {picture_a.shape} and {picture_b.shape}, expected one shape"
         )
-    difference = np.abs(picture_a.astype(np.int16) - picture_b).max(-1)
-    return coloured(difference * (ERROR_GAIN / 255), ERROR_MAP)
+    return error_colours(np.abs(picture_a.astype(np.int16) - picture_b).max(-1))
+
+
+def error_colours(levels: NDArray[Any]) -> Bytes:
+    """Differences in grey levels (..., H, W), amplified by ERROR_GAIN, as colours."""
+    return coloured(levels * (ERROR_GAIN / 255), ERROR_MAP)
 
 
 def top_level() -> int:

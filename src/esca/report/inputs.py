@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from esca.evaluation.evaluate import FP32
+from esca.evaluation.findings import Finding
 from esca.evaluation.layers import LayerError
 from esca.evaluation.rows import Row
+from esca.evaluation.shift import ShiftRow
 
 Frame = NDArray[np.uint8]
 Frames = NDArray[np.uint8]
@@ -120,7 +122,8 @@ class ReportInputs:
     """Everything on the page; a section whose material is missing is left out.
 
     ``protocol``: what the rows were measured against and how, in words. ``rows``: one a method and
-    view, fp32 among them. ``fp32_parts``: parameter bytes of the float decoder by part.
+    view, fp32 among them. ``findings``: the worst of each failure, None if none was looked for.
+    ``shifts``: methods beyond calibration. ``fp32_parts``: parameter bytes of the float decoder.
     ``provenance``: versions, seeds and hashes, as label and value. ``date``: as it is to be shown.
     """
 
@@ -131,6 +134,8 @@ class ReportInputs:
     rows: Sequence[Row]
     views: Sequence[ViewPictures] = ()
     clip: ClipPictures | None = None
+    findings: Sequence[Finding] | None = None
+    shifts: Sequence[ShiftRow] = ()
     maps: TexelMaps | None = None
     details: Sequence[Details] = ()
     fp32_parts: Mapping[str, int] = field(default_factory=dict)

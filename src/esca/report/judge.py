@@ -10,8 +10,11 @@ import esca
 from esca.avatars import load_avatar
 from esca.captures import Capture, open_capture
 from esca.captures.layout import SampleId
-from esca.evaluation import Clips, Protocol, Row, evaluate, method_of, prepare_clips
-from esca.evaluation.clips import as_display
+from esca.evaluation import Clips, Method, Protocol, Row, evaluate, method_of, prepare_clips
+from esca.evaluation.clips import Clip, Segment, as_display
+from esca.evaluation.findings import FailureFinder, find_checkerboards
+from esca.evaluation.metrics import Video
+from esca.evaluation.shift import ShiftRow, calibration_codes, evaluate_shifts, make_shifts
 from esca.files import sha256
 from esca.quantization.calibration import (
     CalibrationConfig,
@@ -39,12 +42,14 @@ def judge(
     title: str,
     date: str,
     regions: Path | None = None,
+    shift_frames: int = 0,
     progress: Progress | None = None,
 ) -> tuple[tuple[Row, ...], Clips]:
     """Render, score and write ``page``; returns the rows and the clips they were scored on.
 
     The page's video shows fp32 beside the first artifact and the last of the same bits.
-    ``progress`` counts methods.
+    ``shift_frames``: frames a shift for the section on what lies beyond calibration, which is left
+    out at 0. ``progress`` counts methods.
     """
     capture, avatar = open_capture(capture_folder), load_avatar(checkpoint)
     loaded = {path: load_artifact(path) for path in artifacts}
@@ -54,7 +59,13 @@ def judge(
     view = next(iter(protocol.views))
     alike = [label for label in labels if label.bits == labels[0].bits]
     gallery = Gallery(view, list(dict.fromkeys((alike[0], alike[-1]))), round(protocol.fps))
-    rows = evaluate(methods, clips, progress, gallery)
+    finder = FailureFinder()
+
+    def look(method: Method, segment: Segment, clip: Clip, video: Video) -> None:
+        gallery(method, segment, clip, video)
+        finder(method, segment, clip, video)
+
+    rows = evaluate(methods, clips, progress, look)
     graph = decoder_graph(avatar)
     segment = clips.segments[0]
     some = slice(0, LAYER_FRAMES)
@@ -67,6 +78,8 @@ def judge(
         rows=rows,
         views=gallery.views,
         clip=gallery.clip,
+        findings=(*finder.findings, *find_checkerboards(methods, clips)),
+        shifts=_shifts(capture, clips, list(loaded.values()), shift_frames),
         maps=_maps(capture, list(loaded.values())[-1], regions),
         details=[
             details_of(artifact, graph, feeds, sha256(path)) for path, artifact in loaded.items()
@@ -77,6 +90,15 @@ def judge(
     )
     build_report(inputs, page)
     return rows, clips
+
+
+def _shifts(
+    capture: Capture, clips: Clips, artifacts: Sequence[Artifact], frames: int
+) -> tuple[ShiftRow, ...]:
+    if not frames:
+        return ()
+    codes = calibration_codes(capture, clips, artifacts[-1])
+    return evaluate_shifts(artifacts, clips, make_shifts(capture, clips, codes, frames))
 
 
 def _maps(capture: Capture, artifact: Artifact, regions: Path | None) -> TexelMaps:

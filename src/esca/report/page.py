@@ -9,12 +9,15 @@ from esca.files import written_beside
 from esca.report.inputs import ReportInputs
 from esca.report.section import Section, render
 from esca.report.sections import (
+    failures,
     layers,
     lead,
     maps,
     methods,
     pictures,
     provenance,
+    regions,
+    shifts,
     sizes,
     smoothing,
     video,
@@ -24,6 +27,9 @@ BUILDERS: tuple[Callable[[ReportInputs], Section | None], ...] = (
     methods.section,
     pictures.section,
     video.section,
+    regions.section,
+    failures.section,
+    shifts.section,
     layers.section,
     smoothing.section,
     maps.section,

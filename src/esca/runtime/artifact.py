@@ -41,6 +41,7 @@ from esca.quantization.quantize import QuantizedGraph, Smoothed, quantize
 from esca.quantization.recipe import Recipe, recipe_data, recipe_from_data
 from esca.quantization.weights import QuantizedBias, QuantizedWeight, dequantize_weight
 from esca.runtime.packing import pack, unpack
+from esca.runtime.saturation import calibrated_shares
 
 FORMAT = "esca-artifact-1"
 
@@ -50,7 +51,8 @@ class Artifact:
     """A quantized graph and where it came from.
 
     ``provenance``: plain data: versions, hashes of avatar and capture, calibration frames and
-    seed, ranges of every tensor.
+    seed, ``observed`` ranges of every tensor, and ``clamped``, the share of the calibration values
+    that the tensor's grid clamps.
     """
 
     quantized: QuantizedGraph
@@ -244,6 +246,7 @@ def quantized_artifact(
 ) -> Artifact:
     """Quantize a calibrated avatar; the artifact says from which files, frames and seed."""
     statistics = calibration.statistics
+    quantized = quantize(calibration.graph, statistics, recipe)
     provenance = {
         "checkpoint": checkpoint.name,
         "checkpoint_sha256": sha256(checkpoint),
@@ -254,5 +257,6 @@ def quantized_artifact(
             name: [float(tensor.low.min()), float(tensor.high.max())]
             for name, tensor in statistics.tensors.items()
         },
+        "clamped": calibrated_shares(quantized, statistics),
     }
-    return Artifact(quantize(calibration.graph, statistics, recipe), provenance)
+    return Artifact(quantized, provenance)

@@ -2,7 +2,8 @@
 
 Accumulations run through floating-point convolutions only where every partial sum is an integer
 below 2^24 (float32) or 2^53 (float64), so their results are exact in any order of summation and
-do not depend on the batch.
+do not depend on the batch. They are rounded before they become integers: a kernel that transforms
+its inputs (Winograd, FFT) is off by a rounding error, which a cast alone would truncate.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,11 +45,15 @@ class IntegerDecoder:
 
     @torch.no_grad()
     def run(
-        self, feeds: Mapping[str, Tensor], observe: IntegerObserver | None = None
+        self,
+        feeds: Mapping[str, Tensor],
+        observe: IntegerObserver | None = None,
+        unclamped: IntegerObserver | None = None,
     ) -> dict[str, Tensor]:
         """Integer outputs for integer inputs, int32, batch first; by input and output label.
 
-        ``observe`` sees the integers of every tensor by node name.
+        ``observe`` sees the integers of every tensor by node name, ``unclamped`` those that layers
+        write before they are clamped to their grid.
         """
         program = self.program
         values: dict[str, Tensor] = {}
@@ -65,9 +70,12 @@ class IntegerDecoder:
             else:
                 name = step.layer.output.name
                 residual = step.layer.residual
-                values[name] = run_layer(
+                wide = requantize(
                     step, values[step.layer.root.inputs[0]], values.get(residual or "")
                 )
+                if unclamped is not None:
+                    unclamped(name, wide)
+                values[name] = wide.clamp_(0, step.target.top)
             if observe is not None:
                 observe(name, values[name])
             for stale in [key for key in values if last.get(key, -1) <= index]:
@@ -120,6 +128,11 @@ def _last_readers(program: IntegerProgram) -> dict[str, int]:
 
 def run_layer(step: IntegerLayer, x: Tensor, residual: Tensor | None = None) -> Tensor:
     """One layer on int32 tensors, (B, ...) -> (B, ...) int32."""
+    return requantize(step, x, residual).clamp_(0, step.target.top)
+
+
+def requantize(step: IntegerLayer, x: Tensor, residual: Tensor | None = None) -> Tensor:
+    """One layer without its last step, the clamp to the output's grid."""
     u = step.factor.times(accumulate(step, x)).to(torch.int32)
     u += step.bias
     if step.residual_factor is not None and residual is not None:
@@ -131,7 +144,7 @@ def run_layer(step: IntegerLayer, x: Tensor, residual: Tensor | None = None) -> 
         u = torch.where(u < 0, scaled.to(torch.int32), u)
     if step.guard:
         u.add_(1 << (step.guard - 1)).bitwise_right_shift_(step.guard)
-    return u.add_(step.target.zero_point).clamp_(0, step.target.top)
+    return u.add_(step.target.zero_point)
 
 
 def accumulate(step: IntegerLayer, x: Tensor) -> Tensor:
@@ -142,7 +155,7 @@ def accumulate(step: IntegerLayer, x: Tensor) -> Tensor:
         return centred
     exact = torch.float32 if step.accumulator_bound < 2**24 and x.device.type == "cpu" else None
     dtype = exact or torch.float64
-    return _weigh(op, centred.to(dtype), step.weight.to(dtype)).to(torch.int32)
+    return _weigh(op, centred.to(dtype), step.weight.to(dtype)).round_().to(torch.int32)
 
 
 def _weigh(op: Weighted, x: Tensor, weight: Tensor) -> Tensor:

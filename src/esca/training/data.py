@@ -13,6 +13,7 @@ from torch.nn import functional
 from esca.captures import AVERAGE, Camera, Capture, FrameId
 from esca.captures.normalize import channels_first
 from esca.errors import EscaError
+from esca.rendering.atlas import BLEED, border_texels, rasterize_uv
 
 
 class Pick(NamedTuple):
@@ -155,7 +156,9 @@ class Statistics:
     """What normalizes a capture, on one device.
 
     ``texture_mean``: (3, T, T), 0 to 255. ``vertex_mean``: (3V,) mm. ``weight``: (1, T, T) loss
-    weights, of one texel without the screen loss.
+    weights, of one texel without the screen loss. ``border``: (2, N) targets and sources of
+    :func:`esca.rendering.atlas.border_texels` at the avatar's texture size, which bleed charts
+    beyond their borders as evaluation does; none without the screen loss.
     """
 
     texture_mean: Tensor
@@ -163,11 +166,19 @@ class Statistics:
     vertex_mean: Tensor
     vertex_std: float
     weight: Tensor
+    border: Tensor
 
     @classmethod
-    def of(cls, capture: Capture, device: torch.device, screen: bool) -> "Statistics":
-        """The statistics of ``capture``; reads its loss weights if ``screen`` is set."""
-        weight = torch.from_numpy(capture.loss_weight())[None] if screen else torch.ones(1, 1, 1)
+    def of(cls, capture: Capture, device: torch.device, screen: bool, size: int) -> "Statistics":
+        """The statistics of ``capture``; reads its loss weights if ``screen`` is set.
+
+        ``size``: of the avatar's texture.
+        """
+        weight, border = torch.ones(1, 1, 1), np.zeros((2, 0), np.int64)
+        if screen:
+            weight = torch.from_numpy(capture.loss_weight())[None]
+            charts = rasterize_uv(capture.topology, size).foreground
+            border = np.stack(border_texels(charts, BLEED))
         mean = torch.from_numpy(capture.texture_mean).permute(2, 0, 1)
         return cls(
             texture_mean=mean.to(device),
@@ -175,4 +186,5 @@ class Statistics:
             vertex_mean=torch.from_numpy(capture.vertex_mean).to(device),
             vertex_std=capture.vertex_std,
             weight=weight.to(device),
+            border=torch.from_numpy(border).to(device),
         )

@@ -62,12 +62,22 @@ def batch_losses(
     return Losses(total, vertices, texels, screen, kl)
 
 
+def bled(texture: Tensor, border: Tensor) -> Tensor:
+    """(B, C, T, T) with the texels ``border[0]`` replaced by those numbered ``border[1]``.
+
+    Bilinear lookups at a chart's border then mix in nothing that the texture loss never saw; the
+    gradient goes to the sources.
+    """
+    flat = texture.flatten(2)
+    return flat.index_copy(2, border[0], flat[:, :, border[1]]).reshape(texture.shape)
+
+
 def _batch_screen_loss(
     texture: Tensor, mesh: Tensor, batch: Batch, statistics: Statistics, topology: Topology
 ) -> Tensor:
     """Mean over the batch of the screen loss, with visibility from the predicted vertices."""
     std = statistics.texture_std
-    colours = denormalize_texture(texture, statistics.texture_mean, std)
+    colours = bled(denormalize_texture(texture, statistics.texture_mean, std), statistics.border)
     positions = denormalize_vertices(mesh, statistics.vertex_mean, statistics.vertex_std)
     positions = positions.reshape(len(mesh), -1, 3)
     if not positions.isfinite().all():

@@ -52,7 +52,7 @@ class Trainer:
         self.data = data
         self.device = _device(config.device)
         self.topology = capture.topology
-        self.statistics = Statistics.of(capture, self.device, config.screen)
+        self.statistics = Statistics.of(capture, self.device, config.screen, config.texture_size)
         shape = AvatarConfig(
             variant=config.variant,
             texture_size=config.texture_size,

@@ -121,3 +121,19 @@ def columns(table: Scores) -> list[Column]:
         *(Column(region, name, 2, 1, of_region(name)) for name in table.regions),
         Column("Size ↓", "MB", 2, 0, lambda line: line.mean.bytes / 1e6),
     ]
+
+
+def region_columns(table: Scores) -> list[Column]:
+    """Quality of each region, and flicker against fp32 while the face moves and while it rests."""
+
+    def of_region(name: str, key: str) -> Callable[[Line], float | None]:
+        return lambda line: getattr(line.mean.regions.get(name), key, None)
+
+    made = []
+    for name in table.regions:
+        made.append(Column(name.capitalize(), "JOD ↑", 3, 1, of_region(name, "vdp")))
+        made.append(Column(name.capitalize(), "PSNR dB ↑", 2, 1, of_region(name, "psnr")))
+    flicker = "Flicker to fp32, grey levels ↓"
+    made.append(Column(flicker, "moving", 3, -1, lambda line: line.mean.flicker_fp32))
+    made.append(Column(flicker, "still", 3, -1, lambda line: line.mean.flicker_still))
+    return made

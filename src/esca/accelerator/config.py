@@ -1,0 +1,212 @@
+"""The one configuration of an accelerator: compiler, simulator, energy model and hardware read it.
+
+Units stand in the names. A preset is a YAML file with exactly these fields; the hash of a
+configuration goes into every result made with it.
+"""
+
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+from esca.errors import EscaError
+
+MappingName = Literal["im2col", "dense", "compressed", "phases", "scatter"]
+Node = Literal[45, 28, 7]
+
+ACCUMULATOR_BYTES = 4
+"""One int32 accumulator."""
+
+_STRICT = ConfigDict(extra="forbid")
+Positive = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Array:
+    """The weight-stationary array: reduction along rows, outputs along columns.
+
+    ``macs_8bit``, ``macs_4bit``: multiply-accumulates of one PE a cycle when both operands have at
+    most 8, or at most 4 bits. ``mux_width``: input values that a row offers each of its PEs to
+    choose from. ``weight_port_bytes_per_cycle``: from the weight buffer into the idle half of the
+    PEs' weight registers; never more than one row of the array a cycle.
+    """
+
+    rows: Positive
+    columns: Positive
+    macs_8bit: Positive
+    macs_4bit: Positive
+    mux_width: Positive
+    weight_port_bytes_per_cycle: Positive
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Buffers:
+    """On-chip memories in bytes.
+
+    ``accumulator_bytes`` counts both halves of the double buffer; ``accumulator_banks`` single
+    read-modify-write ports a cycle. ``weight_bytes`` is a ring. Half of ``activation_bytes`` holds
+    whole feature maps, the other half windows of rows. ``output_bytes`` is split into two halves
+    for results and two for the texel biases and residuals they need.
+    """
+
+    accumulator_bytes: Positive
+    accumulator_banks: Positive
+    weight_bytes: Positive
+    activation_bytes: Positive
+    output_bytes: Positive
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Memory:
+    """DRAM and the DMA engine in front of it, which is shared by loads and stores.
+
+    ``dram_bytes_per_second`` is sustained bandwidth, not the interface's peak.
+    """
+
+    dram_bytes_per_second: Annotated[float, Field(gt=0)]
+    dma_bytes_per_cycle: Positive
+    dram_latency_cycles: Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Engines:
+    """Throughput of everything that is not the array, and pipeline latencies.
+
+    ``epilogue_lanes``: values requantized a cycle (also elementwise layers). ``linear_lanes``:
+    multiply-accumulates a cycle of the vector engine that takes fully connected layers from DRAM
+    beside the array; 0 leaves them to the array. ``upsample_values_per_cycle`` counts outputs,
+    ``grid_samples_per_cycle`` positions (all channels). ``grid_window_rows``: texture rows held
+    around the row that is sampled. ``move_values_per_cycle``: concat, reshape, pixel shuffle.
+    """
+
+    epilogue_lanes: Positive
+    epilogue_latency_cycles: Annotated[int, Field(ge=0)]
+    linear_lanes: Annotated[int, Field(ge=0)]
+    upsample_values_per_cycle: Positive
+    grid_samples_per_cycle: Positive
+    grid_window_rows: Positive
+    move_values_per_cycle: Positive
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Technology:
+    """Process node and the table of energy and area constants to take."""
+
+    node_nanometres: Node
+    constants: Annotated[str, Field(min_length=1)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class AcceleratorConfig:
+    """Everything that decides what the accelerator is.
+
+    ``mappings``: how (transposed) convolutions may be laid onto the array, besides ``im2col`` for
+    convolutions and linear layers, which is always allowed. ``fuse_strips``: whether feature maps
+    that do not fit on chip are handed from layer to layer in strips instead of through DRAM.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    clock_hertz: Annotated[float, Field(gt=0)]
+    array: Array
+    buffers: Buffers
+    memory: Memory
+    engines: Engines
+    mappings: Annotated[tuple[MappingName, ...], Field(min_length=1)]
+    fuse_strips: bool
+    technology: Technology
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.accumulator_rows < 1:
+            row = 2 * ACCUMULATOR_BYTES * self.array.columns
+            raise ValueError(
+                f"buffers.accumulator_bytes holds no row twice, expected {row} or more"
+            )
+        if len(set(self.mappings)) != len(self.mappings):
+            raise ValueError("mappings names one twice")
+        return self
+
+    @property
+    def accumulator_rows(self) -> int:
+        """Rows of one int32 a column that half of the accumulators hold."""
+        return self.buffers.accumulator_bytes // (2 * ACCUMULATOR_BYTES * self.array.columns)
+
+    @property
+    def dram_bytes_per_cycle(self) -> float:
+        """What DMA moves a cycle, limited by DRAM or by the DMA engine."""
+        dram = self.memory.dram_bytes_per_second / self.clock_hertz
+        return min(dram, float(self.memory.dma_bytes_per_cycle))
+
+    def macs_per_cycle(self, bits: int) -> int:
+        """Peak multiply-accumulates of the array a cycle at 4 or 8 bits."""
+        array = self.array
+        return array.rows * array.columns * (array.macs_4bit if bits == 4 else array.macs_8bit)
+
+
+_CONFIG = TypeAdapter(AcceleratorConfig)
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of the configurations that ship with esca."""
+    folder = resources.files("esca.accelerator") / "presets"
+    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir()))
+
+
+def load_config(name_or_path: str | Path) -> AcceleratorConfig:
+    """A shipped preset by name, or a YAML file."""
+    path = Path(name_or_path)
+    if str(name_or_path) in preset_names():
+        shipped = resources.files("esca.accelerator") / "presets" / f"{name_or_path}.yaml"
+        return parse_config(shipped.read_text(), f"{name_or_path}.yaml")
+    if path.suffix not in {".yaml", ".yml"}:
+        raise EscaError(
+            f"preset: {str(name_or_path)!r} is none of {', '.join(preset_names())} "
+            "and not a .yaml file"
+        )
+    if not path.is_file():
+        raise EscaError(f"{path}: no such configuration file")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise EscaError(f"{path}: not a YAML file, expected UTF-8 text") from error
+    return parse_config(text, str(path))
+
+
+def parse_config(text: str, source: str) -> AcceleratorConfig:
+    """A configuration from YAML text; errors name ``source`` and the field."""
+    try:
+        data: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise EscaError(f"{source}: not valid YAML ({str(error).splitlines()[0]})") from error
+    if not isinstance(data, dict):
+        raise EscaError(f"{source}: expected a mapping of configuration fields")
+    return config_from_data(data, source)
+
+
+def config_from_data(data: dict[str, Any], source: str) -> AcceleratorConfig:
+    """A configuration from plain data, validated; errors name ``source`` and the field."""
+    try:
+        return _CONFIG.validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "configuration"
+        plain = isinstance(first["input"], str | int | float | bool)
+        got = f", got {first['input']!r}" if plain else ""
+        raise EscaError(f"{source}: {where}: {first['msg']}{got}") from error
+
+
+def config_data(config: AcceleratorConfig) -> dict[str, Any]:
+    """Plain data of a configuration."""
+    data: dict[str, Any] = _CONFIG.dump_python(config, mode="json")
+    return data
+
+
+def config_hash(config: AcceleratorConfig) -> str:
+    """SHA-256 of the configuration's canonical JSON, as hex digits."""
+    canonical = json.dumps(config_data(config), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

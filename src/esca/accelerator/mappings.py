@@ -1,0 +1,270 @@
+"""How a layer lies on the array: which weight tiles, how many rows streamed past each.
+
+* ``im2col``: convolutions and linear layers; all taps and input channels on rows, outputs on
+  columns.
+* ``dense``: a transposed convolution as a convolution of the zero-inserted input.
+* ``compressed`` (B): one output phase after the other, its taps stacked on rows.
+* ``phases`` (C): blocks of neighbouring outputs on columns; every PE picks its input among the few
+  that its row offers. The smallest block of a transposed convolution is its stride squared.
+* ``scatter`` (D): input channels on rows, taps and output channels on columns; products are added
+  where they belong, in banks that never meet.
+
+At 4 bits, all but ``scatter`` reduce over ``macs_4bit`` values in each PE; ``scatter`` puts that
+many outputs into each PE.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+
+from esca.accelerator.axes import (
+    Axis,
+    conv_axis,
+    phase_axis,
+    scatter_axis,
+    transposed_axis,
+    zero_inserted_axis,
+)
+from esca.accelerator.config import AcceleratorConfig, Array, MappingName
+from esca.accelerator.workload import WorkLayer
+from esca.errors import EscaError
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """A set of weight tiles with the same rows streamed past each.
+
+    Reduction index: ``(slot_y * x.slots + slot_x) * in_channels + channel``; output index:
+    ``(position_y * x.positions + position_x) * out_channels + channel``, or for ``scatter``
+    ``channel * taps + tap``. Rows run ``row_y * x.rows + row_x``. ``group``: output indices that
+    stay in one tile together.
+    """
+
+    y: Axis
+    x: Axis
+    in_channels: int
+    out_channels: int
+    array_rows: int
+    array_columns: int
+    group: int = 1
+
+    @property
+    def reduction(self) -> int:
+        """Places on the reduction side, structural zeros included."""
+        return self.y.slots * self.x.slots * self.in_channels
+
+    @property
+    def columns(self) -> int:
+        """Places on the output side."""
+        return self.y.positions * self.x.positions * self.out_channels
+
+    @property
+    def rows(self) -> int:
+        """Rows streamed past each tile."""
+        return self.y.rows * self.x.rows
+
+    @cached_property
+    def k_tiles(self) -> int:
+        """Tiles along the reduction."""
+        return ceil(self.reduction / self.array_rows)
+
+    @cached_property
+    def tile_columns(self) -> tuple[int, ...]:
+        """Columns in use in each tile along the outputs."""
+        if self.group <= self.array_columns:
+            whole = self.array_columns // self.group * self.group
+            return _cut(self.columns, whole)
+        return _cut(self.group, self.array_columns) * (self.columns // self.group)
+
+    @property
+    def n_tiles(self) -> int:
+        """Tiles along the outputs."""
+        return len(self.tile_columns)
+
+    @property
+    def tiles(self) -> int:
+        """Weight tiles."""
+        return self.k_tiles * self.n_tiles
+
+    @property
+    def useful(self) -> int:
+        """Products of an input with a weight that go into an output."""
+        return self.y.useful * self.x.useful * self.in_channels * self.out_channels
+
+    @property
+    def occupied(self) -> int:
+        """MAC slots whose PE holds a weight, over all rows."""
+        weights = int((self.y.tap >= 0).sum()) * int((self.x.tap >= 0).sum())
+        return self.rows * weights * self.in_channels * self.out_channels
+
+
+def _cut(total: int, size: int) -> tuple[int, ...]:
+    full, rest = divmod(total, size)
+    return (size,) * full + ((rest,) if rest else ())
+
+
+@dataclass(frozen=True, eq=False)
+class Tiling:
+    """A layer laid onto an array. ``block``: outputs (y, x) computed together by ``phases``.
+
+    ``slots`` counts MAC slots of the whole array over the ideal cycles, ``occupied`` those whose PE
+    holds a weight, ``useful`` those whose product counts.
+    """
+
+    layer: WorkLayer
+    mapping: MappingName
+    block: tuple[int, int]
+    passes: tuple[Pass, ...]
+    array: Array
+
+    @property
+    def ideal_cycles(self) -> int:
+        """Tiles times streamed rows: no fill, no stall."""
+        return sum(p.tiles * p.rows for p in self.passes)
+
+    @property
+    def macs_per_pe(self) -> int:
+        """Multiply-accumulates of a PE a cycle at the layer's bits."""
+        return self.array.macs_4bit if self.layer.array_bits == 4 else self.array.macs_8bit
+
+    @property
+    def tile_bytes(self) -> int:
+        """Bytes of one full weight tile."""
+        macs = self.array.rows * self.array.columns * self.macs_per_pe
+        return macs * self.layer.array_bits // 8
+
+    @cached_property
+    def load_cycles(self) -> int:
+        """Cycles in which one weight tile shifts into the idle registers."""
+        port = ceil(self.tile_bytes / self.array.weight_port_bytes_per_cycle)
+        return max(self.array.rows, port)
+
+    @cached_property
+    def useful(self) -> int:
+        """Useful multiply-accumulates; equals the layer's ``macs``."""
+        return sum(p.useful for p in self.passes)
+
+    @property
+    def occupied(self) -> int:
+        """MAC slots that hold a weight."""
+        return sum(p.occupied for p in self.passes)
+
+    @property
+    def slots(self) -> int:
+        """All MAC slots of the array over the ideal cycles."""
+        return self.ideal_cycles * self.array.rows * self.array.columns * self.macs_per_pe
+
+    @property
+    def mux_width(self) -> int:
+        """Inputs that a row has to offer its PEs."""
+        return max(p.y.candidates * p.x.candidates for p in self.passes)
+
+
+def tile_layer(
+    layer: WorkLayer,
+    config: AcceleratorConfig,
+    mapping: MappingName,
+    block: tuple[int, int] | None = None,
+) -> Tiling:
+    """Lay a layer onto the configuration's array.
+
+    ``block`` is for ``phases`` alone; None takes its smallest. Raises :class:`EscaError` where the
+    mapping does not apply to the layer, or needs wider muxes than there are.
+    """
+    array, transposed = config.array, layer.kind == "conv_transpose2d"
+    if layer.kind not in ("conv_transpose2d", "conv2d", "linear"):
+        raise EscaError(f"layer {layer.name!r}: {layer.kind} does not run on the array")
+    if block is not None and mapping != "phases":
+        raise EscaError(f"layer {layer.name!r}: mapping {mapping} takes no block")
+    smallest = (layer.stride, layer.stride) if transposed else (1, 1)
+    block = block or smallest
+    if min(block) < 1 or any(b % s for b, s in zip(block, smallest, strict=True)):
+        raise EscaError(f"layer {layer.name!r}: block {block}, expected multiples of {smallest}")
+    axes, group = _axes(layer, mapping, block)
+    packed = array.macs_4bit if layer.array_bits == 4 else array.macs_8bit
+    along_columns = mapping == "scatter"
+    passes = tuple(
+        Pass(
+            y,
+            x,
+            layer.input.channels,
+            layer.output.channels,
+            array.rows if along_columns else array.rows * packed,
+            array.columns * packed if along_columns else array.columns,
+            group,
+        )
+        for y, x in axes
+    )
+    tiling = Tiling(layer, mapping, block, passes, array)
+    if tiling.mux_width > array.mux_width:
+        raise EscaError(
+            f"layer {layer.name!r}: mapping {mapping} with block {block} needs muxes of "
+            f"{tiling.mux_width} inputs, the array has {array.mux_width}"
+        )
+    if tiling.useful != layer.macs:
+        raise AssertionError(f"{layer.name}: {mapping} covers {tiling.useful} of {layer.macs} MACs")
+    return tiling
+
+
+def _axes(
+    layer: WorkLayer, mapping: MappingName, block: tuple[int, int]
+) -> tuple[list[tuple[Axis, Axis]], int]:
+    """Pairs of axes (y, x), one a pass, and the columns that stay together."""
+    sizes = [
+        (layer.input.height, layer.output.height, layer.kernel[0]),
+        (layer.input.width, layer.output.width, layer.kernel[1]),
+    ]
+    s, p = layer.stride, layer.padding
+    transposed = layer.kind == "conv_transpose2d"
+    match mapping:
+        case "im2col" if not transposed:
+            y, x = (conv_axis(*size, s, p, 1) for size in sizes)
+        case "dense" if transposed:
+            y, x = (zero_inserted_axis(*size, s, p) for size in sizes)
+        case "compressed" if transposed:
+            ys, xs = ([phase_axis(*size, s, p, phase) for phase in range(s)] for size in sizes)
+            return [(y, x) for y in ys for x in xs if y.rows and x.rows], 1
+        case "phases" if layer.kind != "linear":
+            axis = transposed_axis if transposed else conv_axis
+            y, x = (axis(*size, s, p, b) for size, b in zip(sizes, block, strict=True))
+        case "scatter" if transposed or (layer.kind == "conv2d" and s == 1):
+            y, x = (scatter_axis(*size, s, p, transposed) for size in sizes)
+            return [(y, x)], layer.kernel[0] * layer.kernel[1]
+        case _:
+            raise EscaError(
+                f"layer {layer.name!r}: mapping {mapping} does not apply to {layer.kind} "
+                f"of stride {s}"
+            )
+    return [(y, x)], 1
+
+
+def candidate_tilings(layer: WorkLayer, config: AcceleratorConfig) -> tuple[Tiling, ...]:
+    """Every tiling that the configuration allows for a layer; at least one, or EscaError."""
+    names: list[MappingName] = [] if layer.kind == "conv_transpose2d" else ["im2col"]
+    names += [name for name in config.mappings if name not in names]
+    found = []
+    for name in names:
+        blocks: list[tuple[int, int] | None] = [None]
+        if name == "phases":
+            unit = layer.stride if layer.kind == "conv_transpose2d" else 1
+            sizes = [unit * 2**power for power in range(5)]
+            blocks = [(y, x) for y in sizes for x in sizes if y * x <= 64 * unit]
+        for block in blocks:
+            try:
+                found.append(tile_layer(layer, config, name, block))
+            except EscaError as error:
+                refused = error
+    if not found:
+        raise EscaError(
+            f"layer {layer.name!r}: none of the mappings {', '.join(config.mappings)} of "
+            f"{config.name} applies ({refused})"
+        )
+    return tuple(found)
+
+
+def scale_sim_cycles(tiling: Tiling) -> int:
+    """Cycles without any overlap of weight loading, streaming and draining, as SCALE-Sim counts
+    them for a weight-stationary array: ``tiles (M + 2R + C - 2) - 1``.
+    """
+    rows, columns = tiling.array.rows, tiling.array.columns
+    return sum(p.tiles * (p.rows + 2 * rows + columns - 2) for p in tiling.passes) - 1

@@ -1,0 +1,303 @@
+"""One layer as a stream of work: chunks of rows, and in each the units that engines execute.
+
+A chunk is what half of the accumulators can hold. A unit is what is drained from them at once: all
+reduction tiles of one tile of outputs. Chunks and units run in order.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby, pairwise
+from math import ceil
+from typing import Literal
+
+from esca.accelerator.closed_form import pipeline_cycles
+from esca.accelerator.config import ACCUMULATOR_BYTES, AcceleratorConfig
+from esca.accelerator.mappings import Pass, Tiling, candidate_tilings
+from esca.accelerator.workload import ARRAY_KINDS, ELEMENTWISE_KINDS, MOVE_KINDS, WorkLayer
+from esca.errors import EscaError
+
+Engine = Literal["array", "linear", "epilogue", "move", "upsample", "grid_sample"]
+
+LINEAR_UNIT_BYTES = 16384
+"""Weights that the linear engine fetches at once; it holds two of these."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Work that ends in one drain.
+
+    ``cycles``: on the layer's engine; ``stalled`` of them wait for weight tiles or accumulator
+    banks. ``epilogue``: cycles of the epilogue that follows on its own engine. ``values``: results
+    of the unit. ``part``: (pass, tile of outputs), which says which weights it reads.
+    """
+
+    cycles: int
+    stalled: int
+    epilogue: int
+    values: int
+    part: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Units that bring a layer's output up to row ``output_rows``.
+
+    They read operand ``i`` from row ``first_rows[i]`` up to ``input_rows[i]``.
+    """
+
+    output_rows: int
+    first_rows: tuple[int, ...]
+    input_rows: tuple[int, ...]
+    units: tuple[Unit, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerPlan:
+    """A layer, the engine that runs it and its chunks. ``tiling`` is set on the array alone."""
+
+    layer: WorkLayer
+    engine: Engine
+    chunks: tuple[Chunk, ...]
+    tiling: Tiling | None = None
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """Units of all chunks, in order."""
+        return tuple(unit for chunk in self.chunks for unit in chunk.units)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of the layer's engine."""
+        return sum(unit.cycles for unit in self.units)
+
+    def window_rows(self, index: int) -> int:
+        """Rows of operand ``index`` on chip at once: what a chunk reads and what the next one adds,
+        which is fetched meanwhile.
+        """
+        firsts = [chunk.first_rows[index] for chunk in self.chunks]
+        ends = [chunk.input_rows[index] for chunk in self.chunks]
+        return max(end - first for first, end in zip(firsts, [*ends[1:], ends[-1]], strict=True))
+
+    @cached_property
+    def chunk_rows(self) -> int:
+        """Most output rows of a chunk."""
+        ends = [0, *(chunk.output_rows for chunk in self.chunks)]
+        return max(b - a for a, b in pairwise(ends))
+
+    def standalone_cycles(self, config: AcceleratorConfig) -> int:
+        """Cycles of the layer alone with all operands at hand; see :func:`pipeline_cycles`."""
+        return pipeline_cycles(
+            [(unit.cycles, unit.epilogue) for unit in self.units],
+            config.array.rows + config.array.columns - 2,
+            config.engines.epilogue_latency_cycles,
+        )
+
+
+def plan_layer(layer: WorkLayer, config: AcceleratorConfig) -> LayerPlan:
+    """The fastest plan of a layer: a search over the exact cycles of every mapping and tiling.
+
+    Of equally fast plans the earlier mapping in the configuration wins, then the smaller block.
+    """
+    if layer.kind not in ARRAY_KINDS:
+        return _engine_plan(layer, config)
+    if layer.kind == "linear" and config.engines.linear_lanes:
+        return _linear_plan(layer, config)
+    best: tuple[int, int, LayerPlan] | None = None
+    refused: EscaError | None = None
+    tilings = enumerate(candidate_tilings(layer, config))
+    for rank, tiling in sorted(tilings, key=lambda item: item[1].ideal_cycles):
+        if best is not None and tiling.ideal_cycles > best[0]:
+            break  # no plan is faster than its tiles times rows
+        try:
+            plan = plan_tiling(tiling, config)
+        except EscaError as error:
+            refused = error
+            continue
+        found = (plan.standalone_cycles(config), rank, plan)
+        best = found if best is None else min(best, found, key=lambda item: item[:2])
+    if best is None:
+        raise refused or EscaError(f"layer {layer.name!r}: no tiling fits {config.name}")
+    return best[2]
+
+
+def plan_tiling(tiling: Tiling, config: AcceleratorConfig) -> LayerPlan:
+    """Chunks and units of one tiling; EscaError where the accumulators are too small."""
+    chunks = _scatter_chunks if tiling.mapping == "scatter" else _gather_chunks
+    return LayerPlan(tiling.layer, "array", tuple(chunks(tiling, config)), tiling)
+
+
+def _gather_chunks(tiling: Tiling, config: AcceleratorConfig) -> Iterator[Chunk]:
+    """Chunks of whole rows of blocks; a row of blocks that is too long is cut into segments."""
+    layer, capacity = tiling.layer, config.accumulator_rows
+    longest = max(p.x.rows for p in tiling.passes)
+    segments = ceil(longest / capacity)
+    block = layer.stride if tiling.mapping == "compressed" else tiling.passes[0].y.positions
+    step = block * layer.stride if layer.kind == "conv2d" else max(1, block // layer.stride)
+    height = _window_limit(layer, max(1, capacity // longest), step, config)
+    total = max(p.y.rows for p in tiling.passes)
+    for start in range(0, total, height):
+        stop = min(total, start + height)
+        units = []
+        for index, p in enumerate(tiling.passes):
+            lines = min(stop, p.y.rows) - start
+            cuts = [p.x.rows * i // segments for i in range(segments + 1)]
+            for low, high in pairwise(cuts):
+                rows = lines * (high - low)
+                for tile, columns in enumerate(p.tile_columns if rows > 0 else ()):
+                    units.append(
+                        _unit(tiling, p, config, rows, columns, rows * columns, index, tile)
+                    )
+        rows = min(layer.output.height, stop * block)
+        first = layer.first_input_row(start * block)
+        yield Chunk(rows, (first,), (layer.input_rows(rows),), tuple(units))
+
+
+def _window_limit(layer: WorkLayer, height: int, step: int, config: AcceleratorConfig) -> int:
+    """Fewer rows of blocks a chunk, ``step`` input rows each, where two chunks of input would take
+    more than a quarter of the activation buffer.
+    """
+    tensor = layer.input
+    rows = config.buffers.activation_bytes // 4 // tensor.row_bytes - layer.kernel[0]
+    return height if rows >= tensor.height else max(1, min(height, rows // (2 * step)))
+
+
+def _unit(
+    tiling: Tiling,
+    p: Pass,
+    config: AcceleratorConfig,
+    rows: int,
+    columns: int,
+    values: int,
+    index: int,
+    tile: int,
+) -> Unit:
+    hits = ceil(columns / config.buffers.accumulator_banks)
+    # The next tile's weights shift in while this one streams, one tile ahead and no more.
+    cycles = p.k_tiles * max(rows * hits, tiling.load_cycles)
+    epilogue = ceil(values / config.engines.epilogue_lanes)
+    return Unit(cycles, cycles - p.k_tiles * rows, epilogue, values, (index, tile))
+
+
+def _scatter_chunks(tiling: Tiling, config: AcceleratorConfig) -> Iterator[Chunk]:
+    """Chunks of input rows; sums that later rows still add to stay in the accumulators."""
+    layer, (p,) = tiling.layer, tiling.passes
+    s = layer.stride if layer.kind == "conv_transpose2d" else 1
+    kernel_y, kernel_x = layer.kernel
+    line = (s * (p.x.rows - 1) + kernel_x) * ACCUMULATOR_BYTES
+    together = max(1, p.array_columns // p.group)
+    carried = (kernel_y - 1) // s * s * line * p.out_channels
+    half = config.buffers.accumulator_bytes // 2
+    lines = (half - carried) // (line * together)
+    height = (lines - kernel_y) // s + 1
+    if height < 1:
+        needed = carried + kernel_y * line * together
+        raise EscaError(
+            f"layer {layer.name!r}: mapping scatter needs {2 * needed} bytes of accumulators, "
+            f"buffers.accumulator_bytes is {2 * half}"
+        )
+    height = _window_limit(layer, height, 1, config)
+    done = 0
+    for start in range(0, p.y.rows, height):
+        stop = min(p.y.rows, start + height)
+        rows = (stop - start) * p.x.rows
+        complete = layer.output.height if stop == p.y.rows else _complete_rows(layer, stop)
+        units = []
+        for tile, columns in enumerate(p.tile_columns):
+            channels = columns // p.group
+            if p.group > p.array_columns:  # a channel's last tile completes it
+                per_channel = ceil(p.group / p.array_columns)
+                channels = int(tile % per_channel == per_channel - 1)
+            values = (complete - done) * layer.output.width * channels
+            units.append(_unit(tiling, p, config, rows, columns, values, 0, tile))
+        done = complete
+        yield Chunk(complete, (start,), (stop,), tuple(units))
+
+
+def _complete_rows(layer: WorkLayer, input_rows: int) -> int:
+    """Output rows to which no input row from ``input_rows`` on adds."""
+    if layer.kind == "conv_transpose2d":
+        rows = input_rows * layer.stride - layer.padding
+    else:
+        rows = input_rows + layer.padding - layer.kernel[0] + 1
+    return max(0, min(layer.output.height, rows))
+
+
+def _linear_plan(layer: WorkLayer, config: AcceleratorConfig) -> LayerPlan:
+    """Fully connected: weights stream from DRAM through the vector engine, outputs in parts."""
+    lanes, outputs = config.engines.linear_lanes, layer.output.values
+    parts = max(1, min(outputs, ceil(layer.weight_bytes / LINEAR_UNIT_BYTES)))
+    cuts = [outputs * i // parts for i in range(parts + 1)]
+    units = [
+        Unit(ceil((b - a) * layer.input.values / lanes), 0, 0, b - a, (0, i))
+        for i, (a, b) in enumerate(pairwise(cuts))
+    ]
+    return LayerPlan(layer, "linear", (Chunk(1, (0,), (1,), tuple(units)),))
+
+
+def _engine_plan(layer: WorkLayer, config: AcceleratorConfig) -> LayerPlan:
+    """Elementwise layers, moves, upsample and grid-sample: some rows at a time."""
+    engines, output = config.engines, layer.output
+    rates: dict[Engine, tuple[int, int]] = {
+        "epilogue": (engines.epilogue_lanes, output.channels),
+        "move": (engines.move_values_per_cycle, output.channels),
+        "upsample": (engines.upsample_values_per_cycle, output.channels),
+        "grid_sample": (engines.grid_samples_per_cycle, 1),
+    }
+    engine = _engine_of(layer)
+    rate, per_texel = rates[engine]
+    height = max(1, config.buffers.output_bytes // 4 // output.row_bytes)
+    if len(output.shape) == 1 or layer.kind == "reshape":
+        height = output.height
+    chunks = []
+    for start in range(0, output.height, height):
+        stop = min(output.height, start + height)
+        values = (stop - start) * output.width * output.channels
+        cycles = ceil(values // output.channels * per_texel / rate)
+        operands, window = range(len(layer.inputs)), engines.grid_window_rows
+        firsts = tuple(layer.first_input_row(start, index, window) for index in operands)
+        ends = tuple(layer.input_rows(stop, index, window) for index in operands)
+        chunks.append(Chunk(stop, firsts, ends, (Unit(cycles, 0, 0, values),)))
+    return LayerPlan(layer, engine, tuple(chunks))
+
+
+def _engine_of(layer: WorkLayer) -> Engine:
+    if layer.kind in ELEMENTWISE_KINDS:
+        return "epilogue"
+    if layer.kind in MOVE_KINDS:
+        return "move"
+    if layer.kind == "upsample":
+        return "upsample"
+    if layer.kind == "grid_sample":
+        return "grid_sample"
+    raise EscaError(f"layer {layer.name!r}: no engine runs {layer.kind}")
+
+
+def weight_parts(plan: LayerPlan) -> dict[tuple[int, int], int]:
+    """Bytes of weights by the ``part`` of the units that read them; sums to the layer's."""
+    first = [next(group) for _, group in groupby(sorted(plan.units, key=_part), key=_part)]
+    shares = [1 if plan.tiling is None else _part_weights(plan, unit) for unit in first]
+    return dict(zip(map(_part, first), split(plan.layer.weight_bytes, shares), strict=True))
+
+
+def _part_weights(plan: LayerPlan, unit: Unit) -> int:
+    assert plan.tiling is not None
+    p = plan.tiling.passes[unit.part[0]]
+    return p.reduction * p.tile_columns[unit.part[1]]
+
+
+def _part(unit: Unit) -> tuple[int, int]:
+    return unit.part
+
+
+def split(total: int, shares: list[int]) -> list[int]:
+    """``total`` cut into whole numbers, nearly in proportion to ``shares``, that sum to it."""
+    whole, seen, done = max(1, sum(shares)), 0, 0
+    pieces = []
+    for share in shares:
+        seen += share
+        pieces.append(total * seen // whole - done)
+        done += pieces[-1]
+    if sum(shares) == 0 and pieces:
+        pieces[-1] += total - done
+    return pieces

@@ -1,0 +1,261 @@
+"""Cycles of a frame: plans, schedule and event-driven simulation, with everything accounted for."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from esca.accelerator.config import AcceleratorConfig, MappingName, config_hash
+from esca.accelerator.events import simulate
+from esca.accelerator.order import Placement, place
+from esca.accelerator.plan import Engine, LayerPlan, plan_layer
+from esca.accelerator.schedule import SERVERS, TRAFFIC, Program, Traffic, schedule_jobs
+from esca.accelerator.workload import Workload
+from esca.errors import EscaError
+
+
+@dataclass(frozen=True)
+class LayerTiming:
+    """One layer in a frame.
+
+    ``start``, ``end``: first and last cycle of its engine or epilogue; layers overlap.
+    ``engine_cycles``: time of its engine, ``stalled_cycles`` of them waiting for weight tiles or
+    accumulator banks, ``waited_cycles``: the array standing before this layer's units, by cause.
+    ``useful_utilization``, ``occupied_utilization``: shares of the array's MAC slots over
+    ``engine_cycles``, 0 for other engines. ``dram_bytes`` by kind of traffic.
+    """
+
+    name: str
+    kind: str
+    engine: Engine
+    mapping: MappingName | None
+    block: tuple[int, int] | None
+    bits: str
+    start: int
+    end: int
+    engine_cycles: int
+    stalled_cycles: int
+    waited_cycles: Mapping[str, int]
+    macs: int
+    useful_utilization: float
+    occupied_utilization: float
+    dram_bytes: Mapping[Traffic, int]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A job on the timeline: ``start`` and ``cycles`` on ``engine`` for a layer."""
+
+    engine: str
+    layer: str
+    what: str
+    start: int
+    cycles: int
+
+
+@dataclass(frozen=True)
+class FrameTiming:
+    """A frame on one configuration.
+
+    ``useful_utilization``: cycles that the array would take for its useful multiply-accumulates
+    alone, over ``cycles``; ``occupied_utilization``: the same for slots that hold a weight.
+    Layers on the linear engine are in neither. ``engine_cycles``: busy cycles by engine, ``dram``
+    among them. ``waited_cycles``: what the array waited for. ``plans``: one a layer, in the same
+    order; ``setup``: the configuration itself. ``output_texels``: positions of the largest map
+    that leaves the chip, None where vectors alone do.
+    """
+
+    workload: str
+    config: str
+    config_sha256: str
+    cycles: int
+    latency_ms: float
+    useful_utilization: float
+    occupied_utilization: float
+    macs: int
+    dram_bytes: int
+    traffic: Mapping[Traffic, int]
+    engine_cycles: Mapping[str, int]
+    waited_cycles: Mapping[str, int]
+    layers: tuple[LayerTiming, ...]
+    timeline: tuple[Span, ...]
+    plans: tuple[LayerPlan, ...]
+    setup: AcceleratorConfig
+    output_texels: int | None
+
+
+def time_workload(workload: Workload, config: AcceleratorConfig) -> FrameTiming:
+    """Plan, schedule and simulate one frame; EscaError where something does not fit."""
+    if not workload.layers:
+        raise EscaError(f"{workload.name}: no layer to run")
+    plans = [plan_layer(layer, config) for layer in workload.layers]
+    placement = place(workload, plans, config)
+    program = schedule_jobs(workload, placement, config)
+    starts = simulate(program.jobs, SERVERS)
+    _check_conserved(workload, placement, program)
+    return _frame(workload, config, program, starts)
+
+
+def _check_conserved(workload: Workload, placement: Placement, program: Program) -> None:
+    """Nothing is computed or moved twice or not at all, but weights that had to leave the ring."""
+    moved = _traffic(program)
+    for index, plan in enumerate(program.plans):
+        layer, mine = plan.layer, moved[index]
+        tiling = plan.tiling
+        streamed = sum(unit.cycles - unit.stalled for unit in plan.units)
+        covered = layer.macs if tiling is None else tiling.useful
+        expected: dict[Traffic, int] = {
+            "texel_biases": layer.texel_bias_bytes,
+            "inputs": _loaded_bytes(plan, placement, workload),
+        }
+        if layer.output.name not in placement.on_chip:
+            expected["outputs"] = layer.output.bytes
+        if covered != layer.macs or (tiling is not None and streamed != tiling.ideal_cycles):
+            raise AssertionError(f"{layer.name}: {covered} MACs in {streamed} rows")
+        if mine["weights"] < layer.weight_bytes:
+            raise AssertionError(f"{layer.name}: weights moved {mine['weights']}")
+        for traffic, count in expected.items():
+            if mine[traffic] != count:
+                raise AssertionError(f"{layer.name}: {traffic} moved {mine[traffic]} of {count}")
+
+
+def _loaded_bytes(plan: LayerPlan, placement: Placement, workload: Workload) -> int:
+    """Bytes of a layer's operands that come from DRAM: each needed row once."""
+    fed = {tensor.name for tensor in workload.inputs}
+    rows = dict(zip(plan.layer.inputs, plan.chunks[-1].input_rows, strict=True))
+    total = sum(
+        tensor.row_bytes * count
+        for tensor, count in rows.items()
+        if tensor.name in fed or tensor.name not in placement.on_chip
+    )
+    residual = plan.layer.residual
+    if residual is not None and (residual.name in fed or residual.name not in placement.on_chip):
+        total += residual.bytes
+    return total
+
+
+def _traffic(program: Program) -> list[dict[Traffic, int]]:
+    moved: list[dict[Traffic, int]] = [dict.fromkeys(TRAFFIC, 0) for _ in program.plans]
+    for entry in program.entries:
+        if entry.traffic is not None:
+            moved[entry.layer][entry.traffic] += entry.bytes
+    return moved
+
+
+def _waited(program: Program, starts: list[int]) -> list[dict[str, int]]:
+    """Cycles the array stood before each layer's units, by what came last."""
+    waited: list[dict[str, int]] = [{} for _ in program.plans]
+    free = 0
+    for index, (job, start) in enumerate(zip(program.jobs, starts, strict=True)):
+        if job.queue != "array":
+            continue
+        gap, free = start - free, start + job.cycles
+        if gap:
+            came = [(_result(program, starts, other), other) for other in job.after]
+            came += [(starts[other] + program.jobs[other].cycles, other) for other in job.reuses]
+            last = max(came, default=(0, index))[1]
+            queue = program.jobs[last].queue
+            cause = {"epilogue": "accumulators"}.get(queue, queue)
+            if last not in job.reuses and queue == "epilogue":
+                cause = "layer before"
+            mine = waited[program.entries[index].layer]
+            mine[cause] = mine.get(cause, 0) + gap
+    return waited
+
+
+def _result(program: Program, starts: list[int], index: int) -> int:
+    job = program.jobs[index]
+    return starts[index] + job.cycles + job.latency
+
+
+def _frame(
+    workload: Workload, config: AcceleratorConfig, program: Program, starts: list[int]
+) -> FrameTiming:
+    ends = [_result(program, starts, index) for index in range(len(starts))]
+    cycles = max(ends)
+    traffic, waited = _traffic(program), _waited(program, starts)
+    mine: list[list[int]] = [[] for _ in program.plans]
+    busy: Counter[str] = Counter()
+    for index, (job, entry) in enumerate(zip(program.jobs, program.entries, strict=True)):
+        busy[SERVERS.get(job.queue, job.queue)] += job.cycles
+        if entry.unit is not None:
+            mine[entry.layer].append(index)
+    layers = tuple(
+        _layer(
+            plan,
+            config,
+            min(starts[index] for index in jobs),
+            max(ends[index] for index in jobs),
+            waits,
+            moved,
+        )
+        for plan, jobs, waits, moved in zip(program.plans, mine, waited, traffic, strict=True)
+    )
+    total: Counter[Traffic] = Counter()
+    causes: Counter[str] = Counter()
+    for layer in layers:
+        total.update(layer.dram_bytes)
+        causes.update(layer.waited_cycles)
+    full = sum(layer.useful_utilization * layer.engine_cycles for layer in layers)
+    held = sum(layer.occupied_utilization * layer.engine_cycles for layer in layers)
+    return FrameTiming(
+        workload=workload.name,
+        config=config.name,
+        config_sha256=config_hash(config),
+        cycles=cycles,
+        latency_ms=cycles / config.clock_hertz * 1e3,
+        useful_utilization=full / cycles,
+        occupied_utilization=held / cycles,
+        macs=workload.macs,
+        dram_bytes=sum(total.values()),
+        traffic=dict(total),
+        engine_cycles=dict(busy),
+        waited_cycles=dict(causes),
+        layers=layers,
+        timeline=tuple(_spans(program, starts)),
+        plans=program.plans,
+        setup=config,
+        output_texels=_output_texels(workload),
+    )
+
+
+def _output_texels(workload: Workload) -> int | None:
+    """Positions of the largest map that leaves the chip; None where vectors alone do."""
+    made = [layer.output for layer in workload.layers if layer.output.name in workload.outputs]
+    return max((t.height * t.width for t in made if len(t.shape) == 3), default=None)
+
+
+def _layer(
+    plan: LayerPlan,
+    config: AcceleratorConfig,
+    start: int,
+    end: int,
+    waited: dict[str, int],
+    moved: dict[Traffic, int],
+) -> LayerTiming:
+    layer, tiling = plan.layer, plan.tiling
+    peak = plan.cycles * config.macs_per_cycle(layer.array_bits) if tiling else 1
+    weights = f"w{layer.weight_bits}" if layer.weight_bits else ""
+    return LayerTiming(
+        name=layer.name,
+        kind=layer.kind,
+        engine=plan.engine,
+        mapping=tiling.mapping if tiling else None,
+        block=tiling.block if tiling else None,
+        bits=f"{weights}a{layer.input.bits}",
+        start=start,
+        end=end,
+        engine_cycles=plan.cycles,
+        stalled_cycles=sum(unit.stalled for unit in plan.units),
+        waited_cycles=waited,
+        macs=layer.macs,
+        useful_utilization=tiling.useful / peak if tiling else 0.0,
+        occupied_utilization=tiling.occupied / peak if tiling else 0.0,
+        dram_bytes=moved,
+    )
+
+
+def _spans(program: Program, starts: list[int]) -> Iterator[Span]:
+    for job, entry, start in zip(program.jobs, program.entries, starts, strict=True):
+        layer = program.plans[entry.layer].layer.name
+        what = entry.traffic or job.queue
+        yield Span(SERVERS.get(job.queue, job.queue), layer, what, start, job.cycles)

@@ -1,0 +1,65 @@
+"""One subject, opened once: its clips are shared by all rows."""
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from esca.avatars import Avatar, load_avatar
+from esca.captures import Capture, open_capture
+from esca.evaluation import Clips, Protocol, evaluate, method_of, prepare_clips
+from esca.evaluation.evaluate import FP32
+from esca.files import sha256
+from esca.runtime.artifact import load_artifact
+from esca.study.config import Subject
+from esca.study.store import capture_digest
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Rows of an evaluation as plain data: of the fp32 avatar and of one method."""
+
+    fp32: list[dict[str, Any]]
+    rows: list[dict[str, Any]]
+    protocol: str
+
+
+class Bench:
+    """A subject's capture, avatar and clips, each read when it is first needed."""
+
+    def __init__(self, subject: Subject, protocol: Protocol) -> None:
+        self.subject, self.protocol = subject, protocol
+
+    @cached_property
+    def capture(self) -> Capture:
+        """The opened capture."""
+        return open_capture(self.subject.capture)
+
+    @cached_property
+    def avatar(self) -> Avatar:
+        """The fp32 avatar."""
+        return load_avatar(self.subject.avatar)
+
+    @cached_property
+    def clips(self) -> Clips:
+        """The held-out clips with their rendered references."""
+        folder = self.subject.regions
+        regions = None if folder is None else self.capture.regions(folder)
+        return prepare_clips(self.capture, self.avatar, self.protocol, regions=regions)
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """Hashes of the capture and of the checkpoint."""
+        return {
+            "capture": capture_digest(self.capture, self.subject.regions),
+            "avatar": sha256(self.subject.avatar),
+        }
+
+    def score(self, artifact: Path) -> Scored:
+        """Run an artifact on integers over the clips and score it, fp32 beside it."""
+        rows = [asdict(row) for row in evaluate([method_of(load_artifact(artifact))], self.clips)]
+        return Scored(
+            [row for row in rows if row["method"] == FP32],
+            [row for row in rows if row["method"] != FP32],
+            self.clips.protocol.describe(),
+        )

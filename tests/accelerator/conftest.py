@@ -1,0 +1,56 @@
+"""Small layers and configurations for the accelerator's tests."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from esca.accelerator import AcceleratorConfig, TensorShape, WorkLayer, load_config
+
+
+def make_layer(
+    kind: Any,
+    cin: int,
+    cout: int,
+    side: tuple[int, int],
+    kernel: tuple[int, int] = (1, 1),
+    stride: int = 1,
+    padding: int = 0,
+    output_padding: int = 0,
+    bits: int = 8,
+) -> WorkLayer:
+    def out(axis: int) -> int:
+        if kind == "conv_transpose2d":
+            return (side[axis] - 1) * stride - 2 * padding + kernel[axis] + output_padding
+        return (side[axis] + 2 * padding - kernel[axis]) // stride + 1
+
+    return WorkLayer(
+        "layer",
+        kind,
+        (TensorShape("x", (cin, *side), bits),),
+        TensorShape("y", (cout, out(0), out(1)), bits),
+        None,
+        kernel,
+        stride,
+        padding,
+        output_padding,
+        weight_bits=bits,
+    )
+
+
+@pytest.fixture(scope="session")
+def layer() -> Callable[..., WorkLayer]:
+    return make_layer
+
+
+@pytest.fixture(scope="session")
+def small() -> AcceleratorConfig:
+    """A 3x5 array with every mapping, muxes that take any block, and room for little."""
+    config = load_config("esca-16x16")
+    return replace(
+        config,
+        array=replace(config.array, rows=3, columns=5, mux_width=64),
+        buffers=replace(config.buffers, accumulator_bytes=32768, accumulator_banks=20),
+        mappings=("dense", "compressed", "phases", "scatter"),
+    )
