@@ -25,7 +25,7 @@ def timed(variant: str, part: str, bits: str, preset: str = "esca-16x16", size: 
     [
         ("base", "texture", "w4a4", 1.75, 0.90),
         ("base", "texture", "w8a8", 6.5, 0.90),
-        ("warp", "decoder", "w4a4", 5.0, 0.85),
+        ("warp", "decoder", "w4a4", 5.0, 0.84),
         ("warp", "decoder", "w8a8", 19.0, 0.90),
         ("base", "encoder", "w8a8", 7.0, 0.85),
     ],

@@ -2,6 +2,7 @@ import pytest
 
 from esca.errors import EscaError
 from esca.quantization.recipe import (
+    QUICK,
     Bits,
     Override,
     Recipe,
@@ -14,8 +15,15 @@ from esca.quantization.recipe import (
 )
 
 SHIPPED = {
+    "minmax": ("none", "nearest", "plain"),
     "rtn": ("none", "nearest", "plain"),
+    "smoothquant": ("icas", "nearest", "plain"),
     "gptq": ("none", "gptq", "plain"),
+    "adaround-lsq": ("none", "nearest", "plain"),
+    "brecq": ("none", "nearest", "plain"),
+    "qdrop": ("none", "nearest", "plain"),
+    "2dquant": ("none", "nearest", "plain"),
+    "poca": ("none", "nearest", "plain"),
     "icas": ("icas", "gptq", "plain"),
     "uv": ("none", "gptq", "uv"),
     "icas-uv": ("icas", "gptq", "uv"),
@@ -38,6 +46,13 @@ def test_shipped_recipes_load(name: str, bits: str) -> None:
     assert recipe_from_data(recipe_data(recipe), "again") == recipe
 
 
+def test_what_learns_is_told_apart_from_what_is_quick() -> None:
+    for name in recipe_names():
+        recipe = load_recipe(name)
+        learns = recipe.reconstruction is not None or recipe.distill is not None
+        assert (name in QUICK) == (not learns)
+
+
 WRONG = {
     "name: x\ncolour: red": "colour: .*'red'",
     "bits: {weights: 4}": "name: ",
@@ -53,6 +68,10 @@ WRONG = {
     "name: x\nsmoothing: {exempt_percent: -1}": "smoothing.exempt_percent: .*-1",
     "name: x\nrounding: {damp: 0}": "rounding.damp: .*got 0",
     "name: x\nrounding: {block: 0}": "rounding.block: .*got 0",
+    "name: x\nreconstruction: {method: magic}": "reconstruction.method: .*'magic'",
+    "name: x\nreconstruction: {steps: 5}": "reconstruction.method: ",
+    "name: x\nreconstruction: {method: qdrop, drop: 1.0}": "reconstruction.drop: .*got 1.0",
+    "name: x\nreconstruction: {method: poca, steps: 0}": "reconstruction.steps: .*got 0",
     "name: x\ngranularity: texel": "granularity: .*'texel'",
     "name: x\noverrides: [{layer: a, weights: 1}]": "overrides.0.weights: .*got 1",
     "name: x\noverrides: [{weights: 4}]": "overrides.0.layer: ",
@@ -85,7 +104,7 @@ def test_files_and_unknown_names(tmp_path) -> None:
     assert load_recipe(str(path), "w8a4").label == "w8a4"
     with pytest.raises(EscaError, match=r"gone\.yaml: no such recipe file"):
         load_recipe(tmp_path / "gone.yaml")
-    with pytest.raises(EscaError, match="'magic' is none of rtn, gptq, icas"):
+    with pytest.raises(EscaError, match="'magic' is none of minmax, rtn, smoothquant"):
         load_recipe("magic")
     path.write_bytes(b"name: \xff\xfe\x00")
     with pytest.raises(EscaError, match=r"own\.yaml: not a YAML file, expected UTF-8"):

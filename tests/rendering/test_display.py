@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esca.rendering.display import from_display, to_display
+from esca.rendering.display import display_gain, from_display, to_display
 
 
 def by_hand(red: float, green: float, blue: float) -> list[float]:
@@ -47,3 +47,14 @@ def test_the_input_is_left_alone() -> None:
     to_display(raw)
     from_display(raw)
     assert (raw == 0.5).all()
+
+
+def test_the_gain_is_how_much_an_error_around_a_value_shows() -> None:
+    colours = np.random.default_rng(3).uniform(0.05, 0.95, (50, 3))
+    step = 4 / 255
+    for colour, gain in zip(colours, display_gain(colours, step), strict=True):
+        up, down = (np.array(by_hand(*(colour + sign * step))) for sign in (1, -1))
+        assert gain == pytest.approx((up - down) / (2 * step), abs=2e-3)
+    dark, bright = display_gain(np.array([[0.03] * 3, [0.6] * 3]))
+    assert (dark > 3 * bright).all()
+    assert (display_gain(np.zeros((2, 3))) >= 0).all()

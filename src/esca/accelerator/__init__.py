@@ -9,6 +9,8 @@
 * ``order``: order of layers, tensors that stay on chip, groups that hand over in strips.
 * ``schedule``, ``weight_ring``: jobs on engines, with every transfer and buffer they wait for.
 * ``events``: event-driven simulation; ``closed_form``: the same by formula for two engines.
+* ``compiler``: passes from a quantized graph to a ``program`` of ``isa`` instructions, which
+  ``machine`` executes bit for bit through modelled ``memory``; ``check`` holds it to the runtime.
 * ``timing``: all of it for one frame, with MACs and bytes checked; ``results``: as plain data,
   table and trace.
 """

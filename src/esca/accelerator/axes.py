@@ -53,6 +53,11 @@ class Axis:
         return int(valid.sum())
 
     @cached_property
+    def whole(self) -> bool:
+        """Whether nothing is cropped: every pair (row, position) is an output."""
+        return bool((self.output >= 0).all())
+
+    @cached_property
     def outputs(self) -> int:
         """Pairs (row, position) that are an output."""
         return int((self.output >= 0).sum())

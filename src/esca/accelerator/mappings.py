@@ -15,7 +15,10 @@ many outputs into each PE.
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from math import ceil
+
+import numpy as np
 
 from esca.accelerator.axes import (
     Axis,
@@ -75,6 +78,26 @@ class Pass:
             whole = self.array_columns // self.group * self.group
             return _cut(self.columns, whole)
         return _cut(self.group, self.array_columns) * (self.columns // self.group)
+
+    @cached_property
+    def first_columns(self) -> tuple[int, ...]:
+        """Where each tile along the outputs begins."""
+        return tuple(accumulate(self.tile_columns, initial=0))[:-1]
+
+    def results(self, tile: int, raster: tuple[int, int, int, int]) -> int:
+        """Outputs, without those that are cropped, that a tile makes over some streamed rows.
+
+        ``raster``: rows (y0, y1, x0, x1). Not for ``scatter``, where sums outlive their rows.
+        """
+        y0, y1, x0, x1 = raster
+        low = self.first_columns[tile]
+        high = low + self.tile_columns[tile]
+        if self.y.whole and self.x.whole:
+            return (y1 - y0) * (x1 - x0) * (high - low)
+        lines = (self.y.output[y0:y1] >= 0).sum(0)
+        across = (self.x.output[x0:x1] >= 0).sum(0)
+        columns = np.arange(low, high) // self.out_channels
+        return int((lines[columns // self.x.positions] * across[columns % self.x.positions]).sum())
 
     @property
     def n_tiles(self) -> int:

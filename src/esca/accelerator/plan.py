@@ -7,13 +7,13 @@ reduction tiles of one tile of outputs. Chunks and units run in order.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby, pairwise
+from itertools import pairwise
 from math import ceil
 from typing import Literal
 
 from esca.accelerator.closed_form import pipeline_cycles
 from esca.accelerator.config import ACCUMULATOR_BYTES, AcceleratorConfig
-from esca.accelerator.mappings import Pass, Tiling, candidate_tilings
+from esca.accelerator.mappings import Tiling, candidate_tilings
 from esca.accelerator.workload import ARRAY_KINDS, ELEMENTWISE_KINDS, MOVE_KINDS, WorkLayer
 from esca.errors import EscaError
 
@@ -29,7 +29,9 @@ class Unit:
 
     ``cycles``: on the layer's engine; ``stalled`` of them wait for weight tiles or accumulator
     banks. ``epilogue``: cycles of the epilogue that follows on its own engine. ``values``: results
-    of the unit. ``part``: (pass, tile of outputs), which says which weights it reads.
+    of the unit. ``part``: (pass, tile of outputs), which says which weights it reads. ``raster``:
+    the rectangle (y0, y1, x0, x1) that it covers: of the pass's streamed rows on the array, of the
+    output's rows and columns (of a vector: 0, 1 and a range of values) on other engines.
     """
 
     cycles: int
@@ -37,6 +39,7 @@ class Unit:
     epilogue: int
     values: int
     part: tuple[int, int] = (0, 0)
+    raster: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def plan_layer(layer: WorkLayer, config: AcceleratorConfig) -> LayerPlan:
     """
     if layer.kind not in ARRAY_KINDS:
         return _engine_plan(layer, config)
-    if layer.kind == "linear" and config.engines.linear_lanes:
+    if layer.kind == "linear" and config.engines.linear_lanes and layer.residual is None:
         return _linear_plan(layer, config)
     best: tuple[int, int, LayerPlan] | None = None
     refused: EscaError | None = None
@@ -143,11 +146,10 @@ def _gather_chunks(tiling: Tiling, config: AcceleratorConfig) -> Iterator[Chunk]
             lines = min(stop, p.y.rows) - start
             cuts = [p.x.rows * i // segments for i in range(segments + 1)]
             for low, high in pairwise(cuts):
-                rows = lines * (high - low)
-                for tile, columns in enumerate(p.tile_columns if rows > 0 else ()):
-                    units.append(
-                        _unit(tiling, p, config, rows, columns, rows * columns, index, tile)
-                    )
+                raster = (start, start + lines, low, high)
+                for tile in range(p.n_tiles if lines > 0 else 0):
+                    values = p.results(tile, raster)
+                    units.append(_unit(tiling, config, values, (index, tile), raster))
         rows = min(layer.output.height, stop * block)
         first = layer.first_input_row(start * block)
         yield Chunk(rows, (first,), (layer.input_rows(rows),), tuple(units))
@@ -164,19 +166,21 @@ def _window_limit(layer: WorkLayer, height: int, step: int, config: AcceleratorC
 
 def _unit(
     tiling: Tiling,
-    p: Pass,
     config: AcceleratorConfig,
-    rows: int,
-    columns: int,
     values: int,
-    index: int,
-    tile: int,
+    part: tuple[int, int],
+    raster: tuple[int, int, int, int],
 ) -> Unit:
+    p = tiling.passes[part[0]]
+    columns, (y0, y1, x0, x1) = p.tile_columns[part[1]], raster
+    rows = (y1 - y0) * (x1 - x0)
     hits = ceil(columns / config.buffers.accumulator_banks)
     # The next tile's weights shift in while this one streams, one tile ahead and no more.
     cycles = p.k_tiles * max(rows * hits, tiling.load_cycles)
-    epilogue = ceil(values / config.engines.epilogue_lanes)
-    return Unit(cycles, cycles - p.k_tiles * rows, epilogue, values, (index, tile))
+    # Sums that are cropped are drained with the others; scatter drains those that are complete.
+    drained = values if tiling.mapping == "scatter" else rows * columns
+    epilogue = ceil(drained / config.engines.epilogue_lanes)
+    return Unit(cycles, cycles - p.k_tiles * rows, epilogue, values, part, raster)
 
 
 def _scatter_chunks(tiling: Tiling, config: AcceleratorConfig) -> Iterator[Chunk]:
@@ -200,8 +204,7 @@ def _scatter_chunks(tiling: Tiling, config: AcceleratorConfig) -> Iterator[Chunk
     done = 0
     for start in range(0, p.y.rows, height):
         stop = min(p.y.rows, start + height)
-        rows = (stop - start) * p.x.rows
-        complete = layer.output.height if stop == p.y.rows else _complete_rows(layer, stop)
+        complete = layer.output.height if stop == p.y.rows else complete_rows(layer, stop)
         units = []
         for tile, columns in enumerate(p.tile_columns):
             channels = columns // p.group
@@ -209,12 +212,15 @@ def _scatter_chunks(tiling: Tiling, config: AcceleratorConfig) -> Iterator[Chunk
                 per_channel = ceil(p.group / p.array_columns)
                 channels = int(tile % per_channel == per_channel - 1)
             values = (complete - done) * layer.output.width * channels
-            units.append(_unit(tiling, p, config, rows, columns, values, 0, tile))
+            raster = (start, stop, 0, p.x.rows)
+            units.append(_unit(tiling, config, values, (0, tile), raster))
+        # A residual of the same map is read where the sums are complete, above the rows streamed.
+        first = min(start, done) if layer.residual == layer.input else start
         done = complete
-        yield Chunk(complete, (start,), (stop,), tuple(units))
+        yield Chunk(complete, (first,), (stop,), tuple(units))
 
 
-def _complete_rows(layer: WorkLayer, input_rows: int) -> int:
+def complete_rows(layer: WorkLayer, input_rows: int) -> int:
     """Output rows to which no input row from ``input_rows`` on adds."""
     if layer.kind == "conv_transpose2d":
         rows = input_rows * layer.stride - layer.padding
@@ -229,7 +235,7 @@ def _linear_plan(layer: WorkLayer, config: AcceleratorConfig) -> LayerPlan:
     parts = max(1, min(outputs, ceil(layer.weight_bytes / LINEAR_UNIT_BYTES)))
     cuts = [outputs * i // parts for i in range(parts + 1)]
     units = [
-        Unit(ceil((b - a) * layer.input.values / lanes), 0, 0, b - a, (0, i))
+        Unit(ceil((b - a) * layer.input.values / lanes), 0, 0, b - a, (0, i), (0, 1, a, b))
         for i, (a, b) in enumerate(pairwise(cuts))
     ]
     return LayerPlan(layer, "linear", (Chunk(1, (0,), (1,), tuple(units)),))
@@ -257,7 +263,8 @@ def _engine_plan(layer: WorkLayer, config: AcceleratorConfig) -> LayerPlan:
         operands, window = range(len(layer.inputs)), engines.grid_window_rows
         firsts = tuple(layer.first_input_row(start, index, window) for index in operands)
         ends = tuple(layer.input_rows(stop, index, window) for index in operands)
-        chunks.append(Chunk(stop, firsts, ends, (Unit(cycles, 0, 0, values),)))
+        unit = Unit(cycles, 0, 0, values, raster=(start, stop, 0, output.width))
+        chunks.append(Chunk(stop, firsts, ends, (unit,)))
     return LayerPlan(layer, engine, tuple(chunks))
 
 
@@ -271,23 +278,6 @@ def _engine_of(layer: WorkLayer) -> Engine:
     if layer.kind == "grid_sample":
         return "grid_sample"
     raise EscaError(f"layer {layer.name!r}: no engine runs {layer.kind}")
-
-
-def weight_parts(plan: LayerPlan) -> dict[tuple[int, int], int]:
-    """Bytes of weights by the ``part`` of the units that read them; sums to the layer's."""
-    first = [next(group) for _, group in groupby(sorted(plan.units, key=_part), key=_part)]
-    shares = [1 if plan.tiling is None else _part_weights(plan, unit) for unit in first]
-    return dict(zip(map(_part, first), split(plan.layer.weight_bytes, shares), strict=True))
-
-
-def _part_weights(plan: LayerPlan, unit: Unit) -> int:
-    assert plan.tiling is not None
-    p = plan.tiling.passes[unit.part[0]]
-    return p.reduction * p.tile_columns[unit.part[1]]
-
-
-def _part(unit: Unit) -> tuple[int, int]:
-    return unit.part
 
 
 def split(total: int, shares: list[int]) -> list[int]:

@@ -2,6 +2,15 @@
 
 from typing import Any
 
+from esca.accelerator.area import area
+from esca.accelerator.energy import (
+    FRAMES_PER_SECOND,
+    NOT_MODELLED,
+    FrameEnergy,
+    LayerEnergy,
+    frame_energy,
+)
+from esca.accelerator.technology import Estimate
 from esca.accelerator.timing import FrameTiming, LayerTiming
 
 
@@ -12,6 +21,7 @@ def frame_data(frame: FrameTiming) -> dict[str, Any]:
     layer; other engines work beside the array, so the layers need not sum to the frame.
     """
     per_cycle = frame.latency_ms / frame.cycles
+    energy = frame_energy(frame)
     return {
         "workload": frame.workload,
         "config": frame.config,
@@ -25,11 +35,37 @@ def frame_data(frame: FrameTiming) -> dict[str, Any]:
         "traffic": dict(frame.traffic),
         "engine_cycles": dict(frame.engine_cycles),
         "waited_cycles": dict(frame.waited_cycles),
-        "layers": [_layer_data(layer, per_cycle) for layer in frame.layers],
+        **_energy_data(energy),
+        "area_mm2": area(frame.setup).total.value,
+        "layers": [
+            _layer_data(layer, per_cycle, spent)
+            for layer, spent in zip(frame.layers, energy.layers, strict=True)
+        ],
     }
 
 
-def _layer_data(layer: LayerTiming, milliseconds_per_cycle: float) -> dict[str, Any]:
+def _energy_data(energy: FrameEnergy) -> dict[str, Any]:
+    """The frame's energy with its bounds, and what it was computed with."""
+    return {
+        "energy_uj": energy.total.value,
+        "energy_bounds_uj": _bounds(energy.total),
+        "energy_components_uj": {name: e.value for name, e in energy.components.items()},
+        "energy_uj_per_texel": None if energy.per_texel is None else energy.per_texel.value,
+        "watts_at_100_fps": energy.watts(FRAMES_PER_SECOND).value,
+        "energy_excludes": list(NOT_MODELLED),
+        "node_nanometres": energy.node,
+        "technology": energy.technology,
+        "technology_sha256": energy.technology_sha256,
+    }
+
+
+def _bounds(estimate: Estimate) -> list[float]:
+    return [estimate.low, estimate.high]
+
+
+def _layer_data(
+    layer: LayerTiming, milliseconds_per_cycle: float, energy: LayerEnergy
+) -> dict[str, Any]:
     waited = sum(layer.waited_cycles.values())
     cycles = layer.engine_cycles + waited
     share = layer.engine_cycles / cycles if cycles else 0.0
@@ -51,6 +87,8 @@ def _layer_data(layer: LayerTiming, milliseconds_per_cycle: float) -> dict[str, 
         "macs": layer.macs,
         "dram_bytes": sum(layer.dram_bytes.values()),
         "traffic": dict(layer.dram_bytes),
+        "energy_uj": energy.total.value,
+        "energy_components_uj": {name: e.value for name, e in energy.components.items()},
     }
 
 
@@ -84,7 +122,7 @@ def frame_text(frame: FrameTiming) -> str:
     lines = [
         f"{frame.workload} on {frame.config} ({frame.config_sha256[:12]})",
         f"{'layer':{width}}  {'engine':11} {'mapping':16} {'cycles':>10} {'useful':>7} "
-        f"{'stalled':>8} {'waited':>8} {'DRAM bytes':>11}",
+        f"{'stalled':>8} {'waited':>8} {'DRAM bytes':>11} {'uJ':>8}",
     ]
     for layer in data["layers"]:
         block = "x".join(map(str, layer["block"])) if layer["mapping"] == "phases" else ""
@@ -92,11 +130,20 @@ def frame_text(frame: FrameTiming) -> str:
         lines.append(
             f"{layer['name']:{width}}  {layer['engine']:11} {mapping:16} {layer['cycles']:>10,} "
             f"{layer['useful_utilization']:>7.1%} {layer['stalled_cycles']:>8,} "
-            f"{sum(layer['waited_cycles'].values()):>8,} {layer['dram_bytes']:>11,}"
+            f"{sum(layer['waited_cycles'].values()):>8,} {layer['dram_bytes']:>11,} "
+            f"{layer['energy_uj']:>8.1f}"
         )
     lines.append(
         f"{frame.cycles:,} cycles, {frame.latency_ms:.3f} ms; useful "
         f"{frame.useful_utilization:.1%}, occupied {frame.occupied_utilization:.1%}; "
         f"{frame.dram_bytes:,} bytes of DRAM traffic"
+    )
+    low, high = data["energy_bounds_uj"]
+    texel = data["energy_uj_per_texel"]
+    lines.append(
+        f"{data['energy_uj']:,.0f} uJ ({low:,.0f} to {high:,.0f}) at {data['node_nanometres']} nm"
+        + ("" if texel is None else f", {1e3 * texel:.2f} nJ a texel")
+        + f", {1e3 * data['watts_at_100_fps']:.0f} mW at 100 frames a second; "
+        f"{data['area_mm2']:.2f} mm2"
     )
     return "\n".join(lines)

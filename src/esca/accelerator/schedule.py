@@ -1,17 +1,19 @@
 """From placed plans to jobs on engines: what every transfer and every unit waits for."""
 
 from bisect import bisect_left
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Literal, get_args
 
+from esca.accelerator.allocate import Occupancy, Region, RegionKey, allocate, strip_rows
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.events import Job
 from esca.accelerator.order import Placement, operands, strip_order
-from esca.accelerator.plan import Chunk, LayerPlan, Unit, split, weight_parts
+from esca.accelerator.plan import Chunk, LayerPlan, Unit, split
+from esca.accelerator.turns import BroughtRows, Turns
 from esca.accelerator.weight_ring import WeightRing
-from esca.accelerator.workload import TensorShape, Workload
+from esca.accelerator.weights import Part, WeightParts, weight_parts
+from esca.accelerator.workload import TensorShape, Workload, stored_bytes
 from esca.errors import EscaError
 
 Traffic = Literal["weights", "texel_biases", "inputs", "outputs"]
@@ -34,20 +36,38 @@ SERVERS = dict.fromkeys(
 
 @dataclass(slots=True)
 class Entry:
-    """What a job is: the layer it belongs to, what it moves (``traffic``, ``bytes``), its unit."""
+    """What a job is: the layer it belongs to, what it moves (``traffic``, ``bytes``), its unit.
+
+    ``serves``: the unit whose biases, residual or results a transfer moves. ``rows``: (tensor,
+    from, to) that a load brings. ``parts``: weights that it brings, to ``address`` in their ring.
+    ``values``: the range, in order of units, of the texel biases that it brings. Halves of double
+    buffers: ``half`` of the accumulators or the linear engine's weights, ``extras`` of biases and
+    residuals, ``results`` of what is stored; -1 for none.
+    """
 
     layer: int
     chunk: int
     unit: Unit | None = None
     traffic: Traffic | None = None
     bytes: int = 0
+    serves: Unit | None = None
+    rows: tuple[tuple[str, int, int], ...] = ()
+    parts: tuple[Part, ...] = ()
+    address: int = 0
+    values: tuple[int, int] = (0, 0)
+    half: int = -1
+    extras: int = -1
+    results: int = -1
 
 
 @dataclass
 class Program:
-    """Jobs in program order with what they are; ``plans`` in order of execution."""
+    """Jobs in program order with what they are; ``plans`` in order of execution; ``regions`` of the
+    activation buffer.
+    """
 
     plans: tuple[LayerPlan, ...]
+    regions: dict[RegionKey, Region] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
 
@@ -56,18 +76,6 @@ class Program:
         self.jobs.append(job)
         self.entries.append(entry)
         return len(self.jobs) - 1
-
-
-@dataclass
-class _Rows:
-    """Jobs that bring a tensor's rows: ``ends`` rows, available from ``jobs``."""
-
-    ends: list[int] = field(default_factory=list)
-    jobs: list[int] = field(default_factory=list)
-
-    def covering(self, rows: int) -> int:
-        """The job after which the first ``rows`` rows are there."""
-        return self.jobs[bisect_left(self.ends, rows)]
 
 
 def schedule_jobs(workload: Workload, placement: Placement, config: AcceleratorConfig) -> Program:
@@ -92,7 +100,8 @@ class _Scheduler:
     def __init__(self, workload: Workload, placement: Placement, config: AcceleratorConfig) -> None:
         self.config, self.placement = config, placement
         plans = tuple(plan for group in placement.groups for plan in group)
-        self.made = Program(plans)
+        self.made = Program(plans, allocate(workload, placement, config.buffers.activation_bytes))
+        self.occupancy = Occupancy(self.made.regions)
         read = {t.name for plan in plans for t in operands(plan.layer)}
         self.stored = {
             plan.layer.output.name
@@ -100,22 +109,20 @@ class _Scheduler:
             if plan.layer.output.name in workload.outputs
             or (plan.layer.output.name in read - placement.on_chip)
         }
-        self.in_dram: dict[str, _Rows] = {}
-        self.on_chip: dict[str, _Rows] = {}
+        self.in_dram: dict[str, BroughtRows] = {}
+        self.on_chip: dict[str, BroughtRows] = {}
         self.fed = {tensor.name for tensor in workload.inputs}
         self.loaded: dict[tuple[int, str], int] = {}
         self.latency = config.memory.dram_latency_cycles
         # Jobs after which one of a pair of buffers is free again.
         self.reads: dict[int, list[int]] = {}  # last job of each chunk that reads operands
-        self.group_before: list[int] = []  # last reads of the group before, by layer
         self.last_read: dict[int, int] = {}
         self.strips: dict[int, int] = {}  # layer that hands over in strips -> its reader
-        self.drains: deque[int] = deque(maxlen=2)
-        self.extras: deque[int] = deque(maxlen=2)
-        self.results: deque[int] = deque(maxlen=2)
-        self.fifo: deque[int] = deque(maxlen=2)
+        self.drains, self.extras, self.fifo = Turns(), Turns(), Turns()
+        self.results, self.linear_results = Turns(), Turns()
+        self.biased: dict[int, int] = {}  # values of a layer whose texel biases are loaded
         self.ring = WeightRing(config.buffers.weight_bytes)
-        self.parts: dict[int, dict[tuple[int, int], int]] = {}
+        self.parts: dict[int, WeightParts] = {}
         self.background = _background(plans)
         # Rows in the window of a strip, and the first row that each of its reader's chunks reads.
         self.edges: dict[int, tuple[int, list[int]]] = {}
@@ -123,8 +130,6 @@ class _Scheduler:
     def program(self) -> Program:
         first = 0
         for group in self.placement.groups:
-            self.group_before = list(self.last_read.values())
-            self.last_read = {}
             self.strips = {first + i: first + i + 1 for i in range(len(group) - 1)}
             for layer, chunk in strip_order(group):
                 self._chunk(first + layer, chunk)
@@ -138,60 +143,75 @@ class _Scheduler:
 
     def _chunk(self, index: int, number: int) -> None:
         plan = self.made.plans[index]
-        chunk = plan.chunks[number]
-        layer = plan.layer
+        chunk, layer = plan.chunks[number], plan.layer
         before = plan.chunks[number - 1].output_rows if number else 0
         ready = self._operands(index, number, chunk)
         rows = chunk.output_rows - before
         values = [unit.values for unit in chunk.units]
-        biases = self._bias_bytes(plan, before, chunk.output_rows)
-        extra = split(biases + self._residual_bytes(plan, rows), values)
-        stored = split(
-            rows * layer.output.row_bytes if layer.output.name in self.stored else 0, values
-        )
-        shares = split(biases, values)
-        last = store = -1
+        residual = split(self._residual_bytes(plan, rows), values)
+        is_stored = layer.output.name in self.stored
+        stored = split(rows * layer.output.row_bytes if is_stored else 0, values)
+        key = (-1, layer.output.name)
         over = self._overwritten(index, chunk)
-        for unit, more, bias, out in zip(chunk.units, extra, shares, stored, strict=True):
+        if key in self.made.regions:
+            over = [*over, *self.occupancy.claim(key)]
+        last = store = -1
+        for unit, added, out in zip(chunk.units, residual, stored, strict=True):
             needs = [*ready, *self._weights(index, unit)]
             entry = Entry(index, number, unit)
+            more = (self._bias_bytes(index, unit), added)
+            self._check_halves(layer.name, sum(more), out)
+            results = self.linear_results if plan.engine == "linear" else self.results
+            reuses = [*over, *(results.waits() if out else [])]
+            entry.results = results.half if out else -1
             if plan.engine == "array":
-                last = self._array_unit(plan, entry, needs, over, chunk, (bias, more - bias))
+                last = self._array_unit(plan, entry, needs, reuses, chunk, more)
             elif plan.engine == "linear":
-                last = self._linear_unit(entry, needs)
+                last = self._linear_unit(entry, needs, reuses)
             else:
-                needs += self._extras(plan, entry, chunk, (bias, more - bias))
-                reuses = list(over)
-                if out and len(self.results) == 2:
-                    reuses.append(self.results[0])
+                needs += self._extras(plan, entry, chunk, more)
                 latency = self.config.engines.epilogue_latency_cycles
                 last = self.last_read[index] = self.made.add(
                     Job(plan.engine, unit.cycles, latency, needs, reuses), entry
                 )
-                if more:
-                    self.extras.append(last)
-            half = self.config.buffers.output_bytes // 4
-            if max(more, out) > half:
-                raise EscaError(
-                    f"layer {layer.name!r}: one unit reads {more} bytes of biases and residual and "
-                    f"writes {out}; a quarter of buffers.output_bytes is {half}"
-                )
+                if sum(more):
+                    self.extras.take(last)
             if out:
-                sent = Entry(index, number, None, "outputs", out)
-                if plan.engine == "linear":
-                    store = self._dma("linear_stores", sent, [last], [])
-                else:
-                    store = self._dma("stores", sent, [last], [])
-                    self.results.append(store)
+                sent = Entry(index, number, None, "outputs", out, unit, results=entry.results)
+                queue = "linear_stores" if plan.engine == "linear" else "stores"
+                store = self._dma(queue, sent, [last], [])
+                results.take(store)
+            biased = self.biased.get(index, 0)
+            self.biased[index] = biased + unit.values
+        self._touch(index, last)
         self.reads.setdefault(index, []).append(self.last_read[index])
         name = layer.output.name
-        here = self.on_chip.setdefault(name, _Rows())
+        here = self.on_chip.setdefault(name, BroughtRows())
         here.ends.append(chunk.output_rows)
         here.jobs.append(last)
         if store >= 0:
-            there = self.in_dram.setdefault(name, _Rows())
+            there = self.in_dram.setdefault(name, BroughtRows())
             there.ends.append(chunk.output_rows)
             there.jobs.append(store)
+
+    def _touch(self, index: int, last: int) -> None:
+        """Note which regions of the activation buffer a chunk has read and written."""
+        layer = self.made.plans[index].layer
+        read = self.last_read[index]
+        for tensor in operands(layer):
+            key = (index, tensor.name) if self._through_dram(tensor) else (-1, tensor.name)
+            if key in self.made.regions:
+                self.occupancy.touch(key, self.made.jobs[read].queue, read)
+        if (-1, layer.output.name) in self.made.regions:
+            self.occupancy.touch((-1, layer.output.name), self.made.jobs[last].queue, last)
+
+    def _check_halves(self, name: str, more: int, out: int) -> None:
+        quarter = self.config.buffers.output_bytes // 4
+        if max(more, out) > quarter:
+            raise EscaError(
+                f"layer {name!r}: one unit reads {more} bytes of biases and residual and "
+                f"writes {out}; a quarter of buffers.output_bytes is {quarter}"
+            )
 
     def _overwritten(self, index: int, chunk: Chunk) -> list[int]:
         """The job that last reads the rows whose place a strip takes in its window."""
@@ -200,9 +220,8 @@ class _Scheduler:
         if index not in self.edges:
             maker, reader = self.made.plans[index], self.made.plans[self.strips[index]]
             operand = reader.layer.inputs.index(maker.layer.output)
-            rows = reader.window_rows(operand) + maker.chunk_rows
             firsts = [made.first_rows[operand] for made in reader.chunks]
-            self.edges[index] = (min(rows, maker.layer.output.height), firsts)
+            self.edges[index] = (strip_rows(maker, reader), firsts)
         rows, low = self.edges[index]
         jobs = self.reads.get(self.strips[index], [])
         last = bisect_left(low, chunk.output_rows - rows, hi=len(jobs)) - 1
@@ -216,7 +235,8 @@ class _Scheduler:
         layer = self.made.plans[index].layer
         ready: list[int] = []
         waits: list[int] = []
-        size = 0
+        reuses: list[int] = []
+        size, brought = 0, []
         for tensor, rows in zip(layer.inputs, chunk.input_rows, strict=True):
             if not rows:
                 continue
@@ -224,19 +244,21 @@ class _Scheduler:
                 ready.append(self.on_chip[tensor.name].covering(rows))
                 continue
             have = self.loaded.get((index, tensor.name), 0)
-            size += max(0, rows - have) * tensor.row_bytes
+            if rows > have:
+                size += (rows - have) * tensor.row_bytes
+                brought.append((tensor.name, have, rows))
+                reuses += self.occupancy.claim((index, tensor.name))
             self.loaded[index, tensor.name] = max(rows, have)
             if tensor.name not in self.fed:
                 waits.append(self.in_dram[tensor.name].covering(rows))
         if size:
             engine = self.made.plans[index].engine
-            mine = self.reads.get(index, [])
-            reuses = mine[-2:-1] if mine else list(self.group_before)
-            if engine == "linear":  # a vector, which the engine holds itself
-                reuses = []
-            entry = Entry(index, number, None, "inputs", size)
+            reuses += self.reads.get(index, [])[-2:-1]
+            entry = Entry(index, number, None, "inputs", size, rows=tuple(brought))
             queue = {"grid_sample": "grid_loads", "linear": "linear_loads"}.get(engine, "loads")
             ready.append(self._dma(queue, entry, waits, reuses))
+            for name, _, _ in brought:
+                self.occupancy.touch((index, name), queue, ready[-1])
         return ready
 
     def _array_unit(
@@ -250,36 +272,32 @@ class _Scheduler:
     ) -> int:
         unit, array = entry.unit, self.config.array
         assert unit is not None
-        reuses = [self.drains[0]] if len(self.drains) == 2 else []
+        entry.half = self.drains.half
         drain = array.rows + array.columns - 2
-        work = self.made.add(Job("array", unit.cycles, drain, needs, reuses), entry)
+        streamed = replace(entry, results=-1)
+        work = self.made.add(Job("array", unit.cycles, drain, needs, self.drains.waits()), streamed)
         if plan.layer.weight_bytes:
-            self.ring.use((entry.layer, *unit.part), work)
+            self.ring.use((entry.layer, *self.parts[entry.layer].shared[unit.part]), work)
         self.last_read[entry.layer] = work
         after = [work, *self._extras(plan, entry, chunk, more)]
-        reuses = list(over)
-        if self._is_stored(plan) and len(self.results) == 2:
-            reuses.append(self.results[0])
         latency = self.config.engines.epilogue_latency_cycles
-        done = self.made.add(Job("epilogue", unit.epilogue, latency, after, reuses), entry)
-        self.drains.append(done)
+        done = self.made.add(Job("epilogue", unit.epilogue, latency, after, over), entry)
+        self.drains.take(done)
         if plan.layer.residual is not None:
             self.last_read[entry.layer] = done
         if sum(more):
-            self.extras.append(done)
+            self.extras.take(done)
         return done
 
-    def _linear_unit(self, entry: Entry, needs: list[int]) -> int:
+    def _linear_unit(self, entry: Entry, needs: list[int], over: list[int]) -> int:
         unit = entry.unit
         assert unit is not None
         latency = self.config.engines.epilogue_latency_cycles
-        work = self.made.add(Job("linear", unit.cycles, latency, needs), entry)
-        self.fifo.append(work)
+        entry.half = self.fifo.half
+        work = self.made.add(Job("linear", unit.cycles, latency, needs, over), entry)
+        self.fifo.take(work)
         self.last_read[entry.layer] = work
         return work
-
-    def _is_stored(self, plan: LayerPlan) -> bool:
-        return plan.layer.output.name in self.stored
 
     def _extras(
         self, plan: LayerPlan, entry: Entry, chunk: Chunk, more: tuple[int, int]
@@ -294,19 +312,26 @@ class _Scheduler:
             source = rows[tensor.name].covering(chunk.output_rows)
             (waits if self._through_dram(tensor) else ready).append(source)
         kinds: tuple[tuple[Traffic, int], ...] = (("texel_biases", biases), ("inputs", residual))
-        reuses = [self.extras[0]] if len(self.extras) == 2 else []
+        reuses = self.extras.waits()
+        entry.extras = self.extras.half if biases or residual else -1
+        assert entry.unit is not None
+        low = self.biased.get(entry.layer, 0)
         for traffic, size in kinds:
             if size:
-                moved = Entry(entry.layer, entry.chunk, None, traffic, size)
+                moved = Entry(entry.layer, entry.chunk, None, traffic, size, entry.unit)
+                moved.values = (low, low + entry.unit.values)
+                moved.extras = entry.extras
                 after = waits if traffic == "inputs" else []
                 ready.append(self._dma("biases", moved, list(after), list(reuses)))
         return ready
 
-    def _bias_bytes(self, plan: LayerPlan, low: int, high: int) -> int:
-        """Bytes of the texel biases of some output rows; all chunks together make the layer's."""
-        height = plan.layer.output.height
-        total = plan.layer.texel_bias_bytes
-        return total * high // height - total * low // height
+    def _bias_bytes(self, index: int, unit: Unit) -> int:
+        """Bytes of a unit's texel biases; one that it shares with the unit before is there."""
+        low = self.biased.get(index, 0)
+        return sum(
+            stored_bytes(low + unit.values, bits) - stored_bytes(low, bits)
+            for bits in self.made.plans[index].layer.texel_bias_bits
+        )
 
     def _residual_bytes(self, plan: LayerPlan, rows: int) -> int:
         tensor = plan.layer.residual
@@ -321,24 +346,27 @@ class _Scheduler:
             return []
         if index not in self.parts:
             self.parts[index] = weight_parts(plan)
-        sizes = self.parts[index]
+        parts = self.parts[index]
+        entry = Entry(index, 0, None, "weights")
         if plan.engine == "linear":
-            reuses = [self.fifo[0]] if len(self.fifo) == 2 else []
-            entry = Entry(index, 0, None, "weights", sizes[unit.part])
-            return [self._dma("linear_loads", entry, [], reuses)]
-        key = (index, *unit.part)
+            entry.bytes, entry.parts = parts.sizes[unit.part], (unit.part,)
+            entry.half = self.fifo.half
+            return [self._dma("linear_loads", entry, [], self.fifo.waits())]
+        key = (index, *parts.shared[unit.part])
         known = self.ring.job_of(key)
         if known is not None:
             return [known]
-        keys, size = self.ring.burst(key, sizes)
-        if size > self.ring.capacity:
+        keys, entry.bytes = self.ring.burst(key, parts.sizes)
+        if entry.bytes > self.ring.capacity:
             raise EscaError(
-                f"layer {plan.layer.name!r}: weights of one tile of outputs are {size} bytes, "
-                f"buffers.weight_bytes is {self.ring.capacity}"
+                f"layer {plan.layer.name!r}: weights of one tile of outputs are {entry.bytes} "
+                f"bytes, buffers.weight_bytes is {self.ring.capacity}"
             )
-        reuses = self.ring.make_room(size)
-        job = self._dma("weights", Entry(index, 0, None, "weights", size), [], reuses)
+        reuses = self.ring.make_room(entry.bytes)
+        entry.parts = tuple(known[1:] for known in keys)
+        entry.address = self.ring.head
+        job = self._dma("weights", entry, [], reuses)
         # The first tile still has to shift into the array.
         self.made.jobs[job].latency += plan.tiling.load_cycles if plan.tiling else 0
-        self.ring.put(keys, size, job)
+        self.ring.put(keys, entry.bytes, job)
         return [job]

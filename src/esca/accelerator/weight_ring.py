@@ -18,14 +18,14 @@ class _Part:
 
 
 class WeightRing:
-    """Which parts are at hand, and whose place a new one takes.
+    """Which parts are at hand, and whose place a new one takes. ``head``: where it begins.
 
     A part is a burst of weights; the oldest leaves first. A part that has left and is needed again
     is loaded again, and its bytes count again.
     """
 
     def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
+        self.capacity, self.head = capacity, 0
         self._parts: deque[_Part] = deque()
         self._at_hand: dict[Key, _Part] = {}
         self._used = 0
@@ -71,4 +71,5 @@ class WeightRing:
         part = _Part(size, keys, job)
         self._parts.append(part)
         self._used += size
+        self.head = (self.head + size) % self.capacity
         self._at_hand.update(dict.fromkeys(keys, part))

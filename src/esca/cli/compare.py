@@ -10,7 +10,8 @@ from esca.cli.console import Json, emit, out, progress, say
 from esca.cli.protocol import Display, Foveated, Frames, Reference, Scale, View, protocol_of
 from esca.evaluation import as_json as table_json
 from esca.evaluation import as_text
-from esca.quantization import CalibrationConfig, load_recipe, recipe_names
+from esca.quantization import CalibrationConfig, load_recipe
+from esca.quantization.recipe import QUICK
 from esca.report.compare import compare
 
 
@@ -19,7 +20,8 @@ def compare_command(
     avatar: Annotated[Path, typer.Argument(help="Checkpoint of the fp32 avatar.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for artifacts, scores and page.")],
     recipe: Annotated[
-        list[str] | None, typer.Option(help="Recipe name or YAML file; repeat; default all.")
+        list[str] | None,
+        typer.Option(help=f"Recipe name or YAML file; repeat; default {', '.join(QUICK)}."),
     ] = None,
     bits: Annotated[list[str] | None, typer.Option(help="Repeat; default w4a4 and w8a8.")] = None,
     calibration_frames: Annotated[int, typer.Option(help="Calibration frames.")] = 64,
@@ -41,7 +43,7 @@ def compare_command(
     `esca evaluate`.
     """
     labels = bits or ["w4a4", "w8a8"]
-    recipes = [load_recipe(name, label) for label in labels for name in recipe or recipe_names()]
+    recipes = [load_recipe(name, label) for label in labels for name in recipe or QUICK]
     protocol = protocol_of(view, scale, frames, reference, display, foveated)
     rows, clips = compare(
         capture,

@@ -11,8 +11,10 @@ from esca.cli import (
     avatar,
     capture,
     compare,
+    compile,
     demo,
     evaluate,
+    explore,
     mix,
     quantize,
     report,
@@ -36,7 +38,8 @@ app = typer.Typer(
         "- `esca quantize subject/ run/avatar.pth mine.esca --recipe ffas-uv --bits w4a4`\n"
         "- `esca evaluate subject/ run/avatar.pth mine.esca --out results.json`\n"
         "- `esca report subject/ run/avatar.pth mine.esca --out report.html`\n\n"
-        "`esca compare` puts every recipe into one table.\n"
+        "`esca compare` puts every recipe into one table, `esca study` makes ablations of it.\n"
+        "`esca mix` chooses 4 or 8 bits for each layer under a budget.\n"
         "`esca demo` runs all of it on a subject that comes with esca."
     ),
 )
@@ -47,7 +50,9 @@ app.command("quantize")(quantize.quantize_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("compare")(compare.compare_command)
 app.command("report")(report.report_command)
+app.command("compile")(compile.compile_command)
 app.command("simulate")(simulate.simulate_command)
+app.command("explore")(explore.explore_command)
 app.command("mix")(mix.mix_command)
 app.command("study")(study.study_command)
 app.command("demo")(demo.demo_command)

@@ -9,16 +9,16 @@ from esca.avatars import load_avatar
 from esca.captures.reader import open_capture
 from esca.cli.console import Json, emit, progress, say
 from esca.quantization.calibration import CalibrationConfig, calibrate
-from esca.quantization.recipe import load_recipe
+from esca.quantization.recipe import load_recipe, recipe_names
 from esca.runtime.artifact import artifact_bytes, load_artifact, quantized_artifact, save_artifact
 
 
 def quantize_command(
     capture: Annotated[Path, typer.Argument(help="Capture to calibrate on.")],
     avatar: Annotated[Path, typer.Argument(help="Checkpoint: .pth or .safetensors.")],
-    out: Annotated[Path, typer.Argument(help="Artifact to write, by custom *.esca.")],
+    out: Annotated[Path, typer.Argument(help="Artifact to write, by convention *.esca.")],
     recipe: Annotated[
-        str, typer.Option(help="rtn, gptq, icas, uv, icas-uv, ffas-uv, or a YAML file.")
+        str, typer.Option(help=f"{', '.join(recipe_names())}, or a YAML file.")
     ] = "ffas-uv",
     bits: Annotated[
         str | None, typer.Option(help="Bits of the convolutions, such as w4a4 or w8a8.")
@@ -32,6 +32,9 @@ def quantize_command(
 ) -> None:
     """Quantize an avatar's decoder to true integers.
 
+    A recipe that distills keeps its state beside OUT (`*.lesson`): the same command goes on where
+    an interrupted one stopped.
+
     JSON keys: `path recipe bits file_bytes bytes` (by part) `calibration_frames`.
     """
     chosen = load_recipe(recipe, bits)
@@ -39,7 +42,9 @@ def quantize_command(
     opened = open_capture(capture)
     with progress("Calibrating") as update:
         calibration = calibrate(load_avatar(avatar), opened, config, update, [chosen])
-    artifact = quantized_artifact(calibration, chosen, avatar, opened.root.name)
+    with progress("Quantizing") as update:
+        lesson = out.with_name(f"{out.name}.lesson")
+        artifact = quantized_artifact(calibration, chosen, avatar, opened.root.name, update, lesson)
     save_artifact(artifact, out)
     parts = artifact_bytes(load_artifact(out).quantized)
     emit(

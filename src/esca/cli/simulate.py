@@ -1,5 +1,6 @@
 """``esca simulate``: what a frame costs on the accelerator."""
 
+import datetime
 import json
 from pathlib import Path
 from typing import Annotated
@@ -16,15 +17,19 @@ from esca.accelerator import (
     quantized_workload,
     time_workload,
 )
-from esca.cli.console import Json, emit, say
+from esca.accelerator.check import check_bit_identity
+from esca.accelerator.program import is_program, load_program
+from esca.cli.console import Json, emit, progress, say
 from esca.errors import EscaError
 from esca.files import written_beside
+from esca.report.accelerator import build_accelerator_page, tell
 from esca.runtime import load_artifact
 
 
 def simulate_command(
     artifact: Annotated[
-        Path | None, typer.Argument(help="Artifact of `esca quantize`; or give --avatar.")
+        Path | None,
+        typer.Argument(help="Artifact, or program of `esca compile`; or give --avatar."),
     ] = None,
     avatar: Annotated[
         str | None, typer.Option(help="Shapes alone: base, res, non, bilinear or warp.")
@@ -36,19 +41,41 @@ def simulate_command(
     trace: Annotated[
         Path | None, typer.Option(help="Write the timeline here, in the Chrome trace format.")
     ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write a page with plots and comparisons here.")
+    ] = None,
+    execute: Annotated[
+        int, typer.Option(help="Also execute this many frames of random codes, bit for bit.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="With --execute: seed of the codes.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Time one frame: cycles, utilization and DRAM traffic, by layer.
+    """Time one frame: cycles, utilization, DRAM traffic and energy, by layer.
 
-    JSON keys: `cycles latency_ms useful_utilization occupied_utilization dram_bytes` and `layers`
-    with the same.
+    JSON keys: `cycles latency_ms useful_utilization occupied_utilization dram_bytes energy_uj` and
+    `layers` with the same.
     """
-    frame = time_workload(_workload(artifact, avatar, texture, part, bits), load_config(preset))
+    config = load_config(preset)
+    if artifact is not None and is_program(artifact):
+        workload = load_program(artifact, config).workload
+    else:
+        workload = _workload(artifact, avatar, texture, part, bits)
+    frame = time_workload(workload, config)
     if trace is not None:
         with written_beside(trace) as beside:
             beside.write_text(json.dumps(chrome_trace(frame)))
     emit(frame_data(frame), as_json)
     say(frame_text(frame), as_json)
+    if execute:
+        if artifact is None or part != "decoder" or is_program(artifact):
+            raise EscaError("simulate: --execute takes an artifact and its whole decoder")
+        count = check_bit_identity(load_artifact(artifact).quantized, config, execute, seed)
+        say(f"bit-identical to the integer runtime over {count} frames", as_json)
+    if page is not None:
+        with progress("Comparing") as update:
+            story = tell(workload, config, update)
+        build_accelerator_page(story, page, datetime.date.today().isoformat())
+        say(f"Wrote {page}.", as_json)
 
 
 def _workload(

@@ -25,6 +25,7 @@ from esca.quantization.statistics import (
     TexelMaps,
     collect,
 )
+from esca.rendering.display import display_gain
 from esca.rendering.visibility import uv_visibility
 
 Progress = Callable[[int, int], None]
@@ -66,7 +67,8 @@ class Calibration:
     """A float graph with what calibration measured of it.
 
     ``codes``: (N, L) latent means. ``views``: (N, 3). ``maps``: facial mask and UV weight;
-    ``visibility``: (T, T) pixels a texel. ``samples``: the frames, as ``SEGMENT/FRAME/CAMERA``.
+    ``visibility``: (T, T) pixels a texel. ``gain``: (3, T, T) how much an error of a raw texel
+    shows on a display, at the mean texture. ``samples``: frames, as ``SEGMENT/FRAME/CAMERA``.
     """
 
     graph: Graph
@@ -75,6 +77,7 @@ class Calibration:
     views: Tensor
     maps: TexelMaps
     visibility: Tensor
+    gain: Tensor
     samples: tuple[str, ...]
     config: CalibrationConfig
 
@@ -126,7 +129,8 @@ def calibrate(
 
     statistics = collect(graph, batches, maps, _hessians_of(recipes), progress, len(codes))
     names = tuple("/".join(sample) for sample in samples)
-    return Calibration(graph, statistics, codes, views, maps, visibility, names, config)
+    gain = channels_first(display_gain(capture.texture_mean / 255))
+    return Calibration(graph, statistics, codes, views, maps, visibility, gain, names, config)
 
 
 def _hessians_of(recipes: Iterable[Recipe] | None) -> tuple[HessianKind, ...]:

@@ -20,10 +20,11 @@ def gptq_round(
 ) -> Tensor:
     """Integers that nearly minimize ``tr((W - sQ) H (W - sQ)^T)``.
 
-    ``weight``: (out, K). ``hessian``: (K, K), positive semidefinite. ``scale``: (out,) symmetric
-    steps. ``damp``: share of the mean diagonal added to it. ``descending``: quantize the columns
-    of the largest diagonal first. ``block``: columns between updates of the rest; it changes the
-    speed, not the result. Returns (out, K) integers in [-(2^(bits-1) - 1), 2^(bits-1) - 1].
+    ``weight``: (out, K). ``hessian``: (K, K), positive semidefinite. ``scale``: symmetric steps,
+    (out,), or (out, K) where they differ along a row. ``damp``: share of the mean diagonal added
+    to it. ``descending``: quantize the columns of the largest diagonal first. ``block``: columns
+    between updates of the rest; it changes the speed, not the result. Returns (out, K) integers in
+    [-(2^(bits-1) - 1), 2^(bits-1) - 1].
 
     Raises :class:`EscaError` where the Hessian holds no information at all (never a silent
     identity).
@@ -47,16 +48,18 @@ def gptq_round(
     except torch.linalg.LinAlgError as cause:
         raise EscaError(f"gptq: the Hessian is singular with damp {damp}, expected more") from cause
 
-    work, steps = work.float(), scale.float()[:, None]
+    work = work.float()
+    steps = scale.float().reshape(len(work), -1).expand_as(work)[:, order]
     integers = torch.zeros_like(work)
     for start in range(0, work.shape[1], block):
         stop = min(start + block, work.shape[1])
         errors = torch.zeros(work.shape[0], stop - start)
         for column in range(start, stop):
             value = work[:, column : column + 1]
-            rounded = torch.round(value / steps).clamp(-limit, limit)
+            step = steps[:, column : column + 1]
+            rounded = torch.round(value / step).clamp(-limit, limit)
             integers[:, column : column + 1] = rounded
-            error = (value - rounded * steps) / upper[column, column]
+            error = (value - rounded * step) / upper[column, column]
             work[:, column:stop] -= error @ upper[column : column + 1, column:stop]
             errors[:, column - start : column - start + 1] = error
         work[:, stop:] -= errors @ upper[start:stop, stop:]

@@ -132,16 +132,7 @@ def _round(
     bits = recipe.bits_of(node.name, isinstance(op, Linear)).weights
     hessians = None
     if recipe.rounding.method == "gptq":
-        source = statistics.uv if recipe.rounding.hessian == "uv" else statistics.plain
-        if node.name not in source:
-            needed = "texel weight map" if recipe.rounding.hessian == "uv" else "Hessians"
-            raise EscaError(f"recipe {recipe.name!r}: calibration collected no {needed}")
-        hessians = source[node.name]
-        if node.inputs[0] in tensor_scales:
-            hessians = [
-                _rescaled(hessian, 1 / tensor_scales[node.inputs[0]], len(phase.taps))
-                for hessian, phase in zip(hessians, phases(op), strict=True)
-            ]
+        hessians = scaled_hessians(graph, node, statistics, recipe, tensor_scales)
     return quantize_weight(
         op,
         bits,
@@ -152,6 +143,29 @@ def _round(
         recipe.rounding.block,
         node.name,
     )
+
+
+def scaled_hessians(
+    graph: Graph,
+    node: Node,
+    statistics: Statistics,
+    recipe: Recipe,
+    tensor_scales: Mapping[str, Tensor],
+) -> list[Tensor]:
+    """Hessians of a layer's phases, its input's channels divided by their scales.
+
+    ``tensor_scales``: channel scales by tensor name. EscaError where none were collected.
+    """
+    source = statistics.uv if recipe.rounding.hessian == "uv" else statistics.plain
+    if node.name not in source:
+        needed = "texel weight map" if recipe.rounding.hessian == "uv" else "Hessians"
+        raise EscaError(f"recipe {recipe.name!r}: calibration collected no {needed}")
+    hessians = source[node.name]
+    if node.inputs[0] not in tensor_scales:
+        return hessians
+    factor = 1 / tensor_scales[node.inputs[0]]
+    taps = [len(phase.taps) for phase in phases(graph.weight_op(node.name))]
+    return [_rescaled(h, factor, count) for h, count in zip(hessians, taps, strict=True)]
 
 
 def _rescaled(hessian: Tensor, factor: Tensor, taps: int) -> Tensor:

@@ -50,17 +50,18 @@ class Distillation:
     ``steps`` of ``batch`` codes (pairs of moments); ``rate``: see ``Student.rates``. ``temporal``:
     weight of the error's change from one moment to the next. ``spread``: noise of sampled codes, in
     standard deviations. Every ``hold_out``-th calibration frame is only examined, every
-    ``examine_every`` steps. ``weight``: texels by visibility and importance (``uv``) or all alike.
+    ``examine_every`` steps. ``weight``: texels by visibility and importance (``uv``), also by how
+    much their errors show on a display (``shown``), or all alike.
     """
 
-    steps: Annotated[int, Field(ge=1)] = 600
+    steps: Annotated[int, Field(ge=1)] = 1500
     batch: Annotated[int, Field(ge=2, multiple_of=2)] = 4
-    rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.02
+    rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
     temporal: Annotated[float, Field(ge=0.0)] = 0.5
-    spread: Annotated[float, Field(ge=0.0)] = 0.1
+    spread: Annotated[float, Field(ge=0.0)] = 0.6
     hold_out: Annotated[int, Field(ge=2)] = 8
     examine_every: Annotated[int, Field(ge=1)] = 50
-    weight: Literal["uv", "uniform"] = "uv"
+    weight: Literal["shown", "uv", "uniform"] = "shown"
     seed: int = 0
 
 
@@ -120,12 +121,12 @@ class Recipe:
     ``bits`` are those of convolutions; ``linear`` those of fully connected layers. ``texel_bias``
     bits hold the per-texel biases, ``coordinate`` those of sampling grids and their biases,
     ``texture`` and ``mesh`` those of the outputs (``mesh`` also serves any other vector).
-    ``range``: activations are clipped at their extremes (``minmax``) or where the mean of
-    ``|x - Q(x)|^range_power`` is least (``search``), or by 2DQuant's search (``dobi``). A power of 1 suits avatars: few texels (eyes,
-    mouth) reach far beyond the rest, and higher powers spend the grid on them. ``weight_range``:
-    the same choice for weights, by squared error. ``headroom``: how much farther than
-    calibration saw the ranges of codes and other vectors reach, which are never clipped: held-out
-    expressions go there, and a code that saturates shows the wrong expression.
+    ``range``: activations are clipped at their extremes (``minmax``), where the mean of
+    ``|x - Q(x)|^range_power`` is least (``search``), or by 2DQuant's search (``dobi``). A power of
+    1 suits avatars: few texels (eyes, mouth) reach far beyond the rest, and higher powers spend the
+    grid on them. ``weight_range``: the same choice for weights, by squared error. ``headroom``: how
+    much farther than calibration saw the ranges of codes and other vectors reach, which are never
+    clipped: held-out expressions go there, and a code that saturates shows the wrong expression.
     """
 
     name: str

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from esca.graph.graph import Graph
 from esca.quantization.calibration import Calibration
 from esca.quantization.learning.bounds import train_bounds
@@ -11,7 +13,7 @@ from esca.quantization.learning.codes import CodeBook
 from esca.quantization.learning.distill import Course, distill
 from esca.quantization.learning.reconstruct import reconstruct
 from esca.quantization.quantize import QuantizedGraph, quantize
-from esca.quantization.recipe import Recipe, Reconstruction
+from esca.quantization.recipe import Distillation, Recipe, Reconstruction
 from esca.quantization.smoothing import apply_scales, scaling_groups
 
 Progress = Callable[[int, int], None]
@@ -47,10 +49,18 @@ def quantize_calibrated(
             quantized = reconstruct(quantized, wanted, book, seen, config, progress)
     if recipe.distill is None:
         return Made(quantized)
-    weight = calibration.maps.weight if recipe.distill.weight == "uv" else None
+    weight = _texel_weight(calibration, recipe.distill)
     return Made(
         *distill(quantized, graph, wanted, book, weight, recipe.distill, progress, checkpoint)
     )
+
+
+def _texel_weight(calibration: Calibration, config: Distillation) -> Tensor | None:
+    seen = calibration.maps.weight
+    if config.weight == "uniform" or seen is None:
+        return None
+    # Errors are squared, so is the gain from a raw error to a shown one.
+    return seen * calibration.gain.square() if config.weight == "shown" else seen
 
 
 def smoothed_like(graph: Graph, quantized: QuantizedGraph) -> Graph:

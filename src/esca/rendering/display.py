@@ -33,6 +33,16 @@ def to_display(raw: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.clip(balanced, 0, 1, out=balanced)
 
 
+def display_gain(raw: NDArray[np.floating], step: float = 4 / 255) -> NDArray[np.float32]:
+    """How much a small error of a raw value shows: the mean slope of :func:`to_display` around it.
+
+    ``raw``: (..., 3) in [0, 1]. ``step``: how far the slope reaches to both sides; dark values,
+    where the curve is steepest, show errors more than three times as much as bright ones.
+    """
+    raw = np.asarray(raw, np.float32)
+    return (to_display(raw + step) - to_display(raw - step)) / np.float32(2 * step)
+
+
 def from_display(display: NDArray[np.floating]) -> NDArray[np.float32]:
     """Raw values in [0, 1] that show as ``display`` in [0, 1]; any shape (..., 3), RGB last.
 

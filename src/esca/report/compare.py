@@ -39,7 +39,14 @@ def compare(
         for done, recipe in enumerate(recipes):
             update(done, len(recipes))
             path = folder / "artifacts" / f"{recipe.name}-{recipe.label}.esca"
-            save_artifact(quantized_artifact(measured, recipe, checkpoint, opened.root.name), path)
+            artifact = quantized_artifact(
+                measured,
+                recipe,
+                checkpoint,
+                opened.root.name,
+                lesson=path.with_suffix(".lesson"),
+            )
+            save_artifact(artifact, path)
             paths.append(path)
     del measured
     page = folder / "report.html"

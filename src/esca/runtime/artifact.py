@@ -37,8 +37,9 @@ from esca.graph.ops import (
 )
 from esca.quantization.calibration import Calibration
 from esca.quantization.grid import Grid
-from esca.quantization.quantize import QuantizedGraph, Smoothed, quantize
+from esca.quantization.quantize import QuantizedGraph, Smoothed
 from esca.quantization.recipe import Recipe, recipe_data, recipe_from_data
+from esca.quantization.stages import Progress, quantize_calibrated
 from esca.quantization.weights import QuantizedBias, QuantizedWeight, dequantize_weight
 from esca.runtime.packing import pack, unpack
 from esca.runtime.saturation import calibrated_shares
@@ -242,11 +243,21 @@ def _operator(
 
 
 def quantized_artifact(
-    calibration: Calibration, recipe: Recipe, checkpoint: Path, capture: str
+    calibration: Calibration,
+    recipe: Recipe,
+    checkpoint: Path,
+    capture: str,
+    progress: Progress | None = None,
+    lesson: Path | None = None,
 ) -> Artifact:
-    """Quantize a calibrated avatar; the artifact says from which files, frames and seed."""
+    """Quantize a calibrated avatar; the artifact says from which files, frames and seed.
+
+    ``progress`` counts the steps of what learns. ``lesson``: where a distillation keeps its state,
+    so that an interrupted one goes on.
+    """
     statistics = calibration.statistics
-    quantized = quantize(calibration.graph, statistics, recipe)
+    made = quantize_calibrated(calibration, recipe, progress, lesson)
+    quantized = made.quantized
     provenance = {
         "checkpoint": checkpoint.name,
         "checkpoint_sha256": sha256(checkpoint),
@@ -259,4 +270,7 @@ def quantized_artifact(
         },
         "clamped": calibrated_shares(quantized, statistics),
     }
+    if made.course is not None:
+        losses = {str(step): loss for step, loss in made.course.losses.items()}
+        provenance["distillation"] = {"kept_step": made.course.best, "held_out_loss": losses}
     return Artifact(quantized, provenance)

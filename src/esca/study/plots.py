@@ -126,12 +126,15 @@ def front(
             markersize=6.5,
             label="measured",
         )
+        middle = (min(costs) + max(costs)) / 2
         for mark in marks:
+            left = mark.cost > middle
             axes.annotate(
                 mark.label,
                 (mark.cost, mark.value),
                 textcoords="offset points",
-                xytext=(8, -13),
+                xytext=(-8 if left else 8, -14),
+                ha="right" if left else "left",
                 color=MUTED,
                 fontsize=11,
             )

@@ -101,7 +101,7 @@ def with_choice(recipe: Recipe, chosen: dict[Unit, Bits]) -> Recipe:
 
 def probed(recipe: Recipe) -> Recipe:
     """The recipe without what learns: a probe is to take seconds."""
-    return replace(recipe, distill=None)
+    return replace(recipe, reconstruction=None, distill=None)
 
 
 def sensitivity(
@@ -116,8 +116,9 @@ def sensitivity(
     """Render with one unit at few bits and all others at 8; stored, so that a second start goes on.
 
     The measure is the mean squared error of the rendering: noise of different layers is nearly
-    independent, so errors add up, and additivity is what an exact allocation needs. JOD is kept
-    beside it; it saturates near 10, where one layer alone hardly shows, and does not add up.
+    independent, so errors add up, and additivity is what an exact allocation needs. On the
+    embedded subject the sums were within 6% of the errors really measured. JOD is kept beside it;
+    there its summed losses were 1.6 times the loss of all layers together.
     ``identity``: hashes of whatever else decides the result.
     """
     found = units(calibration.graph, recipe)

@@ -17,7 +17,7 @@ from esca.study.sweeps import SweepName, Variant, seeded, variants
 from esca.study.worker import Order, worker
 
 Progress = Callable[[int, int], None]
-_FEW = ("k", "alpha", "frames")
+NUMERIC: tuple[SweepName, ...] = ("k", "alpha", "frames")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def plan(study: StudyConfig, benches: Sequence[Bench], points: Sequence[float] =
     base = load_recipe(study.base, study.bits[0])
     runs = []
     for sweep in study.sweeps:
-        wanted = points if points and sweep in _FEW else None
+        wanted = points if points and sweep in NUMERIC else None
         for variant in variants(sweep, base, rivals, study.calibration, wanted):
             for bench in benches:
                 runs += [_run(variant, bench, seed) for seed in study.seeds]
@@ -87,6 +87,7 @@ def run_study(
     Finished runs lie in ``folder/rows``, one file each; a second start skips them. Recipes that
     share a calibration share a fresh process, in which calibration and quantization are timed and
     their peak memory is taken; scoring happens here, between them, so that timings are undisturbed.
+    A script that calls this needs the usual ``if __name__ == "__main__"`` around it.
     ``progress`` counts distinct runs. Also writes ``folder/results.jsonl``, a line a run and view.
     """
     benches = {subject.name: Bench(subject, study.protocol) for subject in study.subjects}

@@ -22,13 +22,13 @@ class Spread:
     count: int
 
     def text(self, digits: int) -> str:
-        """``9.123 ± 0.004``; without the spread where there is one figure."""
+        """``9.123 ± 0.004``; without the spread where all figures are one."""
         if math.isnan(self.mean):
             return "–"
         if math.isinf(self.mean):
             return "∞"
         mean = f"{self.mean:.{digits}f}".replace("-", "−")
-        return mean if self.count < 2 else f"{mean} ± {self.sd:.{digits}f}"
+        return mean if self.count < 2 or not self.sd else f"{mean} ± {self.sd:.{digits}f}"
 
 
 def spread(values: Iterable[float]) -> Spread:

@@ -86,6 +86,7 @@ def _without_stages(base: Recipe) -> dict[str, Recipe]:
         "activations not clipped": replace(base, range="minmax"),
         "weights not clipped": replace(base, weight_range="minmax"),
         "no headroom for codes": replace(base, headroom=1.0),
+        "no reconstruction": replace(base, reconstruction=None),
         "no distillation": replace(base, distill=None),
     }
     return {name: recipe for name, recipe in candidates.items() if recipe != base}

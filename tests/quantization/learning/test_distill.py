@@ -42,6 +42,17 @@ def test_learning_lowers_the_error_on_codes_that_were_held_out(start) -> None:
     assert course.best == min(course.losses, key=course.losses.__getitem__)
 
 
+def test_each_channel_of_a_texel_may_have_a_weight_of_its_own(start) -> None:
+    graph, quantized, wanted, book = start
+    weight = torch.stack([WEIGHT, torch.zeros_like(WEIGHT)])
+    made, course = distill(quantized, graph, wanted, book, weight, replace(LESSON, steps=30))
+    held_out = book.split(LESSON.hold_out)[1]
+    feeds = {"z": held_out.codes, "view": held_out.views}
+    error = fake_run(made, feeds)["texture"] - evaluate(graph, feeds)["texture"]
+    by_hand = (error[:, 0].square() * WEIGHT / WEIGHT.mean()).mean()
+    assert course.losses[course.best] == pytest.approx(float(by_hand), rel=1e-4)
+
+
 def test_it_never_returns_something_worse_than_its_start(start) -> None:
     graph, quantized, wanted, book = start
     wild = replace(LESSON, rate=1.0, steps=3, examine_every=1)
@@ -76,6 +87,21 @@ def test_a_checkpoint_of_another_run_is_an_error_that_names_the_file(start, tmp_
     path.write_bytes(b"something else")
     with pytest.raises(EscaError, match=r"lesson\.pt"):
         distill(quantized, graph, wanted, book, WEIGHT, LESSON, None, path)
+
+
+def test_a_checkpoint_of_another_configuration_is_not_gone_on_with(start, tmp_path) -> None:
+    graph, quantized, wanted, book = start
+    path = tmp_path / "lesson.pt"
+
+    def stop(done: int, total: int) -> None:
+        if done == 25:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        distill(quantized, graph, wanted, book, WEIGHT, LESSON, stop, path)
+    other = replace(LESSON, rate=0.01)
+    with pytest.raises(EscaError, match=r"lesson\.pt: no checkpoint of this"):
+        distill(quantized, graph, wanted, book, WEIGHT, other, None, path)
 
 
 def test_codes_are_sampled_around_frames_and_move_toward_the_next() -> None:

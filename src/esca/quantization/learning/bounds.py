@@ -11,10 +11,9 @@ from esca.graph.execute import run
 from esca.graph.graph import Graph, Node
 from esca.graph.layers import Layer, schedule
 from esca.graph.ops import Conv2d, ConvTranspose2d
+from esca.quantization.learning.block import adopted, fixed, learnable_grids
 from esca.quantization.learning.codes import CodeBook
 from esca.quantization.learning.ranges import BoundedWeight, LearnedBounds
-from esca.quantization.learning.reconstruct import adopted, learnable_grids
-from esca.quantization.learning.straight_through import snap
 from esca.quantization.quantize import QuantizedGraph
 from esca.quantization.recipe import Reconstruction
 
@@ -30,8 +29,9 @@ def train_bounds(
 ) -> QuantizedGraph:
     """Train the bounds of convolutions' weights and of feature maps toward the float decoder.
 
-    The loss is the texture's L1 error plus ``config.features`` times the squared error of
-    normalized features. Vectors and outputs keep their grids.
+    The loss is the texture's L1 error as a share of its grid's span (the authors' pictures lie in
+    0 to 1) plus ``config.features`` times the mean squared error of normalized features. Vectors
+    and outputs keep their grids.
     """
     student = _Student(quantized, wanted)
     generator = torch.Generator().manual_seed(config.seed)
@@ -65,6 +65,8 @@ class _Student:
         watched = {layer.output.name: layer.output.name for layer in layers}
         self.outputs = watched | dict(self.graph.outputs)
         self.features = tuple(watched)
+        shown = quantized.grids[self.graph.outputs["texture"]]
+        self.span = shown.scale * shown.top
         self.teacher = replace(wanted, outputs=self.outputs).leading_to(self.outputs)
         self.weights = {
             layer.name: BoundedWeight(
@@ -91,7 +93,7 @@ class _Student:
         ops = {n: replace(self.graph.weight_op(n), weight=w()) for n, w in self.weights.items()}
         got = run(replace(self.graph.with_ops(ops), outputs=self.outputs), feeds, self.snapped)
         apart = [feature_error(got[name], goal[name]) for name in self.features]
-        near = (got["texture"] - goal["texture"]).abs().mean()
+        near = (got["texture"] - goal["texture"]).abs().mean() / self.span
         return near + features * torch.stack(apart).mean()
 
     def snapped(self, node: Node, value: Tensor) -> Tensor:
@@ -100,10 +102,7 @@ class _Student:
             learned: Tensor = self.bounds[node.name](value)
             return learned
         grid = self.quantized.grids.get(node.name)
-        if grid is None:
-            return value
-        zero = torch.full((1,), float(grid.zero_point))
-        return snap(value, torch.full((1,), grid.scale), zero, grid.top)
+        return value if grid is None else fixed(value, grid)
 
     def frozen(self) -> QuantizedGraph:
         """The quantized graph with the bounds as they are now."""
@@ -116,7 +115,5 @@ class _Student:
 
 def feature_error(got: Tensor, goal: Tensor) -> Tensor:
     """Squared distance of (B, C, H, W) features, each sample's divided by its length first."""
-    one, other = (
-        torch.nn.functional.normalize(value.flatten(1), dim=1) for value in (got, goal)
-    )
+    one, other = (torch.nn.functional.normalize(value.flatten(1), dim=1) for value in (got, goal))
     return (one - other).square().sum(1).mean()

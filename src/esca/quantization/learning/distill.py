@@ -4,6 +4,7 @@ The teacher's own outputs on calibration codes and codes around them are the onl
 texture is touched. Weights, biases, steps and zero points learn through straight-through rounding.
 """
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -47,8 +48,9 @@ def distill(
     """Train a quantized graph toward ``teacher``, never returning one that does worse.
 
     ``wanted``: the float graph that the integers stand for (the teacher, smoothed alike).
-    ``texel_weight``: (T, T) weight of the texture's texels; None weighs all alike. ``checkpoint``:
-    a file that lets an interrupted run go on to the same result; it is removed at the end.
+    ``texel_weight``: (T, T) or (3, T, T) weight of the texture's texels; None weighs all alike.
+    ``checkpoint``: a file that lets an interrupted run go on to the same result; it is removed at
+    the end.
     """
     student = Student(quantized, wanted)
     lesson = _Lesson(teacher, student, book, texel_weight, config)
@@ -86,7 +88,8 @@ class _Lesson:
         self.book, self.held_out = book.split(config.hold_out)
         _, *size = student.graph.by_name[student.graph.outputs["texture"]].shape
         side = (size[0], size[1])
-        weight = torch.ones(side) if texel_weight is None else resized(texel_weight, side)
+        weight = torch.ones(side) if texel_weight is None else texel_weight
+        weight = torch.stack([resized(one, side) for one in weight.reshape(-1, *weight.shape[-2:])])
         self.weight = weight / weight.mean()
         self.generator = torch.Generator().manual_seed(config.seed)
         self.optimizer = torch.optim.Adam(student.rates(config.rate), betas=(0.9, 0.99))
@@ -94,6 +97,7 @@ class _Lesson:
         self.step = 0
         self.course = Course()
         self.best_state = _copied(student.state_dict())
+        self.origin = _fingerprint(self.best_state, config)
 
     def learn(self) -> None:
         """One step."""
@@ -139,6 +143,7 @@ class _Lesson:
     def save(self, path: Path) -> None:
         """Write everything that a later run needs to go on."""
         state = {
+            "origin": self.origin,
             "student": self.student.state_dict(),
             "best": self.best_state,
             "optimizer": self.optimizer.state_dict(),
@@ -154,6 +159,8 @@ class _Lesson:
         """Go on from :meth:`save`."""
         try:
             state = torch.load(path, weights_only=True)
+            if state["origin"] != self.origin:
+                raise ValueError("another start or another configuration")
             self.student.load_state_dict(state["student"])
             self.best_state = state["best"]
             self.optimizer.load_state_dict(state["optimizer"])
@@ -164,6 +171,14 @@ class _Lesson:
             raise EscaError(
                 f"{path}: no checkpoint of this distillation; remove it to start anew"
             ) from error
+
+
+def _fingerprint(start: dict[str, Tensor], config: Distillation) -> str:
+    """Hash of all that decides how a run goes, but the teacher and the codes."""
+    digest = hashlib.sha256(repr(config).encode())
+    for name, value in sorted(start.items()):
+        digest.update(name.encode() + value.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:

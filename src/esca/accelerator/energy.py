@@ -1,0 +1,140 @@
+"""Energy of a frame: counted operations times the technology's constants."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+from esca.accelerator.activity import COMPONENTS, Component, Use, layer_uses
+from esca.accelerator.config import AcceleratorConfig, Node
+from esca.accelerator.plan import LINEAR_UNIT_BYTES
+from esca.accelerator.structure import bank_bytes
+from esca.accelerator.technology import (
+    NOTHING,
+    Energies,
+    Estimate,
+    load_technology,
+    technology_hash,
+)
+from esca.accelerator.timing import FrameTiming
+from esca.errors import EscaError
+
+FRAMES_PER_SECOND = 100.0
+
+NOT_MODELLED = (
+    "leakage",
+    "clock tree",
+    "control",
+    "DRAM refresh and standby",
+    "interface to DRAM when idle",
+)
+"""What no figure of this model contains."""
+
+GRACE_UJ_PER_PIXEL = 11.7
+"""GRACE (arXiv 2511.09272): animation codec decoder on an FPGA, a reconstructed pixel, measured."""
+
+_PJ_IN_UJ = 1e-6
+
+
+@dataclass(frozen=True)
+class LayerEnergy:
+    """Microjoules of one layer by component."""
+
+    name: str
+    components: Mapping[Component, Estimate]
+
+    @property
+    def total(self) -> Estimate:
+        """All components."""
+        return sum_of(self.components.values())
+
+
+@dataclass(frozen=True)
+class FrameEnergy:
+    """Microjoules of one frame.
+
+    ``layers`` in the order of the timing's. ``texels``: positions of the texture that the frame
+    makes, None where it makes none. ``technology_sha256``: hash of the table of constants.
+    """
+
+    node: Node
+    technology: str
+    technology_sha256: str
+    layers: tuple[LayerEnergy, ...]
+    texels: int | None
+
+    @property
+    def components(self) -> Mapping[Component, Estimate]:
+        """Sums over layers."""
+        return {
+            name: sum_of(layer.components[name] for layer in self.layers) for name in COMPONENTS
+        }
+
+    @property
+    def total(self) -> Estimate:
+        """The frame."""
+        return sum_of(layer.total for layer in self.layers)
+
+    @property
+    def per_texel(self) -> Estimate | None:
+        """Microjoules an output texel, GRACE's measure."""
+        return None if self.texels is None else self.total * (1 / self.texels)
+
+    def watts(self, frames_per_second: float = FRAMES_PER_SECOND) -> Estimate:
+        """Average power."""
+        return self.total * (1e-6 * frames_per_second)
+
+
+def frame_energy(frame: FrameTiming, node: Node | None = None) -> FrameEnergy:
+    """Energy of a timed frame at ``node``, by default the configuration's."""
+    technology = frame.setup.technology
+    node = node or technology.node_nanometres
+    table = load_technology(technology.constants)
+    prices = Prices(frame.setup, Energies(table, node))
+    layers = tuple(
+        prices.layer(timing.name, layer_uses(plan, timing.dram_bytes, frame.setup))
+        for plan, timing in zip(frame.plans, frame.layers, strict=True)
+    )
+    return FrameEnergy(node, table.name, technology_hash(table), layers, frame.output_texels)
+
+
+def sum_of(estimates: Iterable[Estimate]) -> Estimate:
+    """Sum of estimates, bounds added."""
+    return reduce(add, estimates, NOTHING)
+
+
+class Prices:
+    """Picojoules of each use on one configuration."""
+
+    def __init__(self, config: AcceleratorConfig, energies: Energies) -> None:
+        self._energies = energies
+        banks = {**bank_bytes(config), "linear": float(LINEAR_UNIT_BYTES)}
+        self._sram = {name: energies.sram(size, name) for name, size in banks.items()}
+
+    def of(self, use: Use) -> Estimate:
+        """One use; EscaError for a component or an operation without a price."""
+        match use.operation:
+            case "multiply":
+                price = self._energies.multiply(*use.bits)
+            case "add":
+                price = self._energies.add(use.bits[0])
+            case "register_bit":
+                price = self._energies.register()
+            case "choose_bit":
+                price = self._energies.choose()
+            case "dram_byte":
+                price = self._energies.dram()
+            case "sram_byte" if use.component in self._sram:
+                price = self._sram[use.component]
+            case _:
+                raise EscaError(f"energy: no price of {use.operation} in {use.component}")
+        return price * use.count
+
+    def layer(self, name: str, uses: Iterable[Use]) -> LayerEnergy:
+        """Microjoules of a layer, every component named."""
+        spent = dict.fromkeys(COMPONENTS, NOTHING)
+        for use in uses:
+            if use.component not in spent:
+                raise EscaError(f"energy: layer {name!r} uses unknown {use.component}")
+            spent[use.component] = spent[use.component] + self.of(use) * _PJ_IN_UJ
+        return LayerEnergy(name, spent)

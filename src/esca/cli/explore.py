@@ -1,0 +1,68 @@
+"""``esca explore``: which accelerators are worth building."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from esca.accelerator.explore import Row, Sweep, explore, load_sweep, pareto_front
+from esca.cli.console import Json, emit, progress, say
+from esca.files import written_beside
+from esca.report.accelerator.pareto import build_pareto_page
+
+
+def explore_command(
+    sweep: Annotated[str, typer.Argument(help="`default` or a YAML file of axes.")] = "default",
+    out: Annotated[Path, typer.Option(help="Folder for rows, front and page.")] = Path("explore"),
+    workers: Annotated[int, typer.Option(help="Processes; 0 takes one a core.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Sweep configurations over a workload; the Pareto front in latency, energy and area.
+
+    Writes `rows.jsonl` (an interrupted run goes on from it), `front.json` and `pareto.html`.
+
+    JSON keys: `sweep workload designs failed` and `front`, rows of `config_sha256 choices changes
+    latency_ms energy_uj area_mm2 useful_utilization dram_bytes`.
+    """
+    asked = load_sweep(sweep)
+    with progress("Exploring") as update:
+        rows = explore(asked, out / "rows.jsonl", workers or os.cpu_count() or 1, update)
+    front = pareto_front(rows)
+    data = {
+        "sweep": asked.name,
+        "workload": rows[0].workload,
+        "designs": len(rows),
+        "failed": sum(row.error is not None for row in rows),
+        "front": [_row_data(asked, row) for row in front],
+    }
+    with written_beside(out / "front.json") as beside:
+        beside.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    page = build_pareto_page(asked, rows, out / "pareto.html")
+    emit(data, as_json)
+    say(_text(data), as_json)
+    say(f"Wrote {page}.", as_json)
+
+
+def _row_data(sweep: Sweep, row: Row) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for axis, place in row.choices.items():
+        changes |= sweep.axes[axis][place]
+    return {**asdict(row), "changes": changes}
+
+
+def _text(data: dict[str, Any]) -> str:
+    lines = [
+        f"{data['workload']}: {data['designs']} designs, {data['failed']} do not run, "
+        f"{len(data['front'])} on the front",
+        f"{'ms':>8} {'uJ':>8} {'mm2':>7} {'useful':>7}  design",
+    ]
+    for row in data["front"]:
+        label = " ".join(f"{axis}{place}" for axis, place in row["choices"].items())
+        lines.append(
+            f"{row['latency_ms']:>8.3f} {row['energy_uj']:>8.0f} {row['area_mm2']:>7.2f} "
+            f"{row['useful_utilization']:>7.1%}  {label}"
+        )
+    return "\n".join(lines)

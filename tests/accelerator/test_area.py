@@ -1,0 +1,50 @@
+from dataclasses import replace
+
+import pytest
+
+from esca.accelerator import load_config, preset_names
+from esca.accelerator.area import ARRAY_BLOCKS, adder, area, gate_counts, multiplexer, multiplier
+
+
+def test_gates_by_hand() -> None:
+    """A 2 x 2 multiplier: four ANDs of two NAND2, one row of two full adders."""
+    assert (multiplier(2, 2).nand2, multiplier(2, 2).xor2) == (4 * 2 + 2 * 3, 2 * 2)
+    assert (adder(8).nand2, adder(8).xor2, adder(8).flip_flop) == (24, 16, 0)
+    assert multiplexer(4, 16).nand2 == 3 * 3 * 16
+    assert multiplexer(1, 16).nand2 == 0
+
+
+def test_blocks_by_hand() -> None:
+    made = area(load_config("dense-16x16"), 28)
+    bits = 8 * 524288
+    assert made.blocks["activation_buffer"].value == pytest.approx(bits * 0.127 * 1.8e-6)
+    # A place: 16-bit operand, two sets of weights, sums of 8 + 8 + log2(16) bits.
+    place = 3 * 16 + 20
+    assert made.blocks["registers"].value == pytest.approx(256 * place * 3.68e-6)
+    assert made.blocks["mux"].value == 0
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_totals_and_scaling(name: str) -> None:
+    config = load_config(name)
+    made = [area(config, node) for node in (45, 28, 7)]
+    assert made[0].total.value > made[1].total.value > made[2].total.value
+    for estimate in made:
+        total = sum(block.value for block in estimate.blocks.values())
+        assert estimate.total.value == pytest.approx(total)
+        assert estimate.total.low <= estimate.total.value <= estimate.total.high
+        parts = sum(estimate.blocks[block].value for block in ARRAY_BLOCKS)
+        assert estimate.array.value == pytest.approx(parts)
+
+
+def test_muxes_are_what_they_cost() -> None:
+    """The same array with and without the mux differs by mux, forwarded inputs and selects."""
+    config = load_config("esca-16x16")
+    plain = replace(config, array=replace(config.array, mux_width=1))
+    more, less = gate_counts(config), gate_counts(plain)
+    assert {block for block in more if more[block] != less[block]} == {"mux"}
+    assert more["mux"].nand2 == 256 * 3 * 3 * 16
+    assert more["mux"].flip_flop == 256 * (3 * 16 + 2 * 4 * 2)
+    narrow = replace(config, mappings=("compressed", "phases"))
+    saved = more["registers"].flip_flop - gate_counts(narrow)["registers"].flip_flop
+    assert saved == 256 * (4 * 12 - 20)
