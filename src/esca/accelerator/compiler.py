@@ -74,6 +74,12 @@ def _legalized(quantized: QuantizedGraph, name: str, part: str) -> tuple[Workloa
         raise EscaError(f"part: {part!r}, expected texture or decoder, which an artifact holds")
     if not workload.layers:
         raise EscaError(f"{name}: no layer to run")
+    for layer in workload.layers:
+        if layer.kind == "conv_transpose2d" and min(layer.kernel) < layer.stride:
+            raise EscaError(
+                f"layer {layer.name!r}: stride {layer.stride} above kernel {layer.kernel} leaves "
+                "outputs that no tap reaches; no mapping compiles that, expected kernel >= stride"
+            )
     return workload, labels
 
 
