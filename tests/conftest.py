@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from hypothesis import settings
 
 from esca.avatars import Avatar, AvatarConfig, build_avatar
 from esca.graph import Graph, Node, trace
@@ -21,6 +22,11 @@ from esca.graph.ops import (
     TexelBias,
     Upsample,
 )
+
+
+# The same examples in every run: a suite that fails must fail again when it is run again.
+settings.register_profile("esca", derandomize=True, deadline=None, print_blob=True)
+settings.load_profile("esca")
 
 
 class TracedAvatar(NamedTuple):

@@ -1,11 +1,15 @@
 """Writing files so that nothing half-written is ever left behind."""
 
 import hashlib
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 
 @contextmanager
@@ -28,6 +32,12 @@ def written_beside(target: Path) -> Iterator[Path]:
         remove(beside)
 
 
+def write_json(data: Any, path: Path) -> None:
+    """Write a JSON document, beside first."""
+    with written_beside(path) as beside:
+        beside.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
 def remove(path: Path) -> None:
     """Remove a file or a directory tree, if there is one."""
     if path.is_dir() and not path.is_symlink():
@@ -40,3 +50,12 @@ def sha256(path: Path) -> str:
     """Hex digest of a file's bytes."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def contents_sha256(header: Mapping[str, Any], tensors: Mapping[str, Any]) -> str:
+    """Hex digest of a header of plain data and of named arrays or tensors."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(np.ascontiguousarray(tensor).tobytes())
+    return digest.hexdigest()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from esca.errors import EscaError
 from esca.evaluation import Clips, FloatDecoder, Method, evaluate
+from esca.evaluation.evaluate import ideal_of
 from esca.evaluation.metrics import flicker, psnr
 from esca.evaluation.vdp import jod
 
@@ -57,6 +58,24 @@ def test_rows_hold_the_metrics_of_the_videos(clips: Clips, shifted: Any) -> None
         nose = row.regions["nose"]
         assert nose.psnr == pytest.approx(psnr(video[box], clip.reference[box], clip.mask[box]))
         assert nose.vdp == pytest.approx(jod(video[box], clip.reference[box]), abs=1e-5)
+
+
+def test_scores_are_the_same_beside_an_ideal_rendered_before(
+    clips: Clips, shifted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = Method("shifted", "W8A8", 1234, shifted)
+    rows, ideal = evaluate([method], clips), ideal_of(clips)
+    assert rows[:2] == ideal.rows
+
+    def never(*_: object) -> None:
+        raise AssertionError("the fp32 avatar was rendered again")
+
+    monkeypatch.setattr(FloatDecoder, "decode", never)
+    seen: list[str] = []
+    again = evaluate([method], clips, None, lambda m, *_: seen.append(m.name), ideal)
+    assert again == rows
+    assert seen == ["shifted", "shifted"]
+    assert evaluate([], clips, ideal=ideal) == ideal.rows
 
 
 def test_an_unknown_display_is_named_before_any_work(one_view: Clips, replay: Any) -> None:

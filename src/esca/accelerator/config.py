@@ -4,17 +4,14 @@ Units stand in the names. A preset is a YAML file with exactly these fields; the
 configuration goes into every result made with it.
 """
 
-import hashlib
-import json
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from esca.errors import EscaError
+from esca.settings import STRICT, Settings
 
 MappingName = Literal["im2col", "dense", "compressed", "phases", "scatter"]
 Node = Literal[45, 28, 7]
@@ -22,11 +19,10 @@ Node = Literal[45, 28, 7]
 ACCUMULATOR_BYTES = 4
 """One int32 accumulator."""
 
-_STRICT = ConfigDict(extra="forbid")
 Positive = Annotated[int, Field(ge=1)]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Array:
     """The weight-stationary array: reduction along rows, outputs along columns.
 
@@ -44,7 +40,7 @@ class Array:
     weight_port_bytes_per_cycle: Positive
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Buffers:
     """On-chip memories in bytes.
 
@@ -61,7 +57,7 @@ class Buffers:
     output_bytes: Positive
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Memory:
     """DRAM and the DMA engine in front of it, which is shared by loads and stores.
 
@@ -73,7 +69,7 @@ class Memory:
     dram_latency_cycles: Annotated[int, Field(ge=0)]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Engines:
     """Throughput of everything that is not the array, and pipeline latencies.
 
@@ -93,7 +89,7 @@ class Engines:
     move_values_per_cycle: Positive
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Technology:
     """Process node and the table of energy and area constants to take."""
 
@@ -101,7 +97,7 @@ class Technology:
     constants: Annotated[str, Field(min_length=1)]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class AcceleratorConfig:
     """Everything that decides what the accelerator is.
 
@@ -148,65 +144,36 @@ class AcceleratorConfig:
         return array.rows * array.columns * (array.macs_4bit if bits == 4 else array.macs_8bit)
 
 
-_CONFIG = TypeAdapter(AcceleratorConfig)
+_CONFIG = Settings(
+    AcceleratorConfig, "configuration", resources.files("esca.accelerator") / "presets"
+)
 
 
 def preset_names() -> tuple[str, ...]:
     """Names of the configurations that ship with esca."""
-    folder = resources.files("esca.accelerator") / "presets"
-    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir()))
+    return _CONFIG.names()
 
 
 def load_config(name_or_path: str | Path) -> AcceleratorConfig:
     """A shipped preset by name, or a YAML file."""
-    path = Path(name_or_path)
-    if str(name_or_path) in preset_names():
-        shipped = resources.files("esca.accelerator") / "presets" / f"{name_or_path}.yaml"
-        return parse_config(shipped.read_text(), f"{name_or_path}.yaml")
-    if path.suffix not in {".yaml", ".yml"}:
-        raise EscaError(
-            f"preset: {str(name_or_path)!r} is none of {', '.join(preset_names())} "
-            "and not a .yaml file"
-        )
-    if not path.is_file():
-        raise EscaError(f"{path}: no such configuration file")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise EscaError(f"{path}: not a YAML file, expected UTF-8 text") from error
-    return parse_config(text, str(path))
+    return _CONFIG.load(name_or_path, "preset")
 
 
 def parse_config(text: str, source: str) -> AcceleratorConfig:
     """A configuration from YAML text; errors name ``source`` and the field."""
-    try:
-        data: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise EscaError(f"{source}: not valid YAML ({str(error).splitlines()[0]})") from error
-    if not isinstance(data, dict):
-        raise EscaError(f"{source}: expected a mapping of configuration fields")
-    return config_from_data(data, source)
+    return _CONFIG.parse(text, source)
 
 
 def config_from_data(data: dict[str, Any], source: str) -> AcceleratorConfig:
     """A configuration from plain data, validated; errors name ``source`` and the field."""
-    try:
-        return _CONFIG.validate_python(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "configuration"
-        plain = isinstance(first["input"], str | int | float | bool)
-        got = f", got {first['input']!r}" if plain else ""
-        raise EscaError(f"{source}: {where}: {first['msg']}{got}") from error
+    return _CONFIG.validated(data, source)
 
 
 def config_data(config: AcceleratorConfig) -> dict[str, Any]:
     """Plain data of a configuration."""
-    data: dict[str, Any] = _CONFIG.dump_python(config, mode="json")
-    return data
+    return _CONFIG.data(config)
 
 
 def config_hash(config: AcceleratorConfig) -> str:
     """SHA-256 of the configuration's canonical JSON, as hex digits."""
-    canonical = json.dumps(config_data(config), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return _CONFIG.digest(config)

@@ -11,8 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from esca.accelerator.area import area
@@ -28,6 +27,7 @@ from esca.accelerator.shapes import avatar_workload
 from esca.accelerator.timing import time_workload
 from esca.accelerator.workload import Workload
 from esca.errors import EscaError
+from esca.settings import STRICT, Settings
 
 OBJECTIVES = ("latency_ms", "energy_uj", "area_mm2")
 """What a design is judged by; less is better."""
@@ -35,10 +35,8 @@ OBJECTIVES = ("latency_ms", "energy_uj", "area_mm2")
 Change = dict[str, Any]
 """Dotted field -> value."""
 
-_STRICT = ConfigDict(extra="forbid")
 
-
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class SweepWorkload:
     """An avatar by shapes alone; see :func:`esca.accelerator.avatar_workload`."""
 
@@ -52,7 +50,7 @@ class SweepWorkload:
         return avatar_workload(self.avatar, self.texture, self.part, self.bits)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Sweep:
     """``base``: preset or file; ``axes``: name -> changes, one of each axis a design."""
 
@@ -97,27 +95,14 @@ class Row:
         return self.latency_ms, self.energy_uj, self.area_mm2
 
 
-_SWEEP = TypeAdapter(Sweep)
+_SWEEP = Settings(Sweep, "sweep", resources.files("esca.accelerator") / "sweeps")
 
 
 def load_sweep(name_or_path: str) -> Sweep:
     """The shipped sweep ``default``, or a YAML file; EscaError names the file and the field."""
-    shipped = resources.files("esca.accelerator") / "sweeps" / f"{name_or_path}.yaml"
-    path = Path(name_or_path)
-    if path.suffix in {".yaml", ".yml"} and path.is_file():
-        text = path.read_text(encoding="utf-8")
-    elif "/" not in name_or_path and shipped.is_file():
-        text = shipped.read_text()
-    else:
+    if name_or_path not in _SWEEP.names() and not name_or_path.endswith((".yaml", ".yml")):
         raise EscaError(f"sweep: {name_or_path!r}, expected default or a .yaml file that exists")
-    try:
-        return _SWEEP.validate_python(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise EscaError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "sweep"
-        raise EscaError(f"{path}: {where}: {first['msg']}") from error
+    return _SWEEP.load(name_or_path, "sweep")
 
 
 def designs(sweep: Sweep) -> tuple[Design, ...]:

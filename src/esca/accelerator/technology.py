@@ -4,25 +4,21 @@ A table is a YAML file (`technologies/`). Figures that are not cited for a node 
 rule the table names and marked so.
 """
 
-import hashlib
-import json
 from dataclasses import dataclass as plain_dataclass
 from functools import cache
 from importlib import resources
 from math import exp, isfinite, log
-from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Self, get_args
 
-import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from esca.accelerator.config import Node
 from esca.errors import EscaError
+from esca.settings import STRICT, Settings
 
 NODES: tuple[Node, ...] = get_args(Node)
 
-_STRICT = ConfigDict(extra="forbid")
 _Figure = Annotated[float, Field(gt=0)]
 
 
@@ -46,7 +42,7 @@ class Estimate:
 NOTHING = Estimate(0.0, 0.0, 0.0)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Constant:
     """One constant: ``at`` cited figures by node in nm, ``low`` and ``high`` factors on them.
 
@@ -69,7 +65,7 @@ class Constant:
         return self
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class EnergyConstants:
     """Energies; units stand with each."""
 
@@ -84,7 +80,7 @@ class EnergyConstants:
     flip_flop: Constant
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class AreaConstants:
     """Areas; units stand with each."""
 
@@ -95,7 +91,7 @@ class AreaConstants:
     sram_overhead: Constant
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class TechnologyTable:
     """All constants of a process family."""
 
@@ -116,42 +112,25 @@ class TechnologyTable:
         return self
 
 
-_TABLE = TypeAdapter(TechnologyTable)
+_TABLE = Settings(
+    TechnologyTable, "technology", resources.files("esca.accelerator") / "technologies"
+)
 
 
 @cache
 def load_technology(name_or_path: str) -> TechnologyTable:
     """A shipped table by name, or a YAML file; EscaError names the file and the field."""
-    shipped = resources.files("esca.accelerator") / "technologies"
-    names = sorted(entry.name.removesuffix(".yaml") for entry in shipped.iterdir())
-    if name_or_path in names:
-        return parse_technology((shipped / f"{name_or_path}.yaml").read_text(), name_or_path)
-    path = Path(name_or_path)
-    if path.suffix not in {".yaml", ".yml"} or not path.is_file():
-        raise EscaError(
-            f"technology.constants: {name_or_path!r} is none of {', '.join(names)} "
-            "and no .yaml file"
-        )
-    return parse_technology(path.read_text(encoding="utf-8"), str(path))
+    return _TABLE.load(name_or_path, "technology.constants")
 
 
 def parse_technology(text: str, source: str) -> TechnologyTable:
     """A table from YAML text; errors name ``source`` and the field."""
-    try:
-        return _TABLE.validate_python(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise EscaError(f"{source}: not valid YAML ({str(error).splitlines()[0]})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "technology"
-        raise EscaError(f"{source}: {where}: {first['msg']}") from error
+    return _TABLE.parse(text, source)
 
 
 def technology_hash(table: TechnologyTable) -> str:
     """SHA-256 of the table's canonical JSON, as hex digits."""
-    data: dict[str, Any] = _TABLE.dump_python(table, mode="json")
-    canonical = json.dumps(data, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return _TABLE.digest(table)
 
 
 def is_derived(constant: Constant, node: Node) -> bool:

@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from esca.cli.console import Json, emit, out, progress, say
-from esca.cli.protocol import Display, Foveated, Frames, Reference, Scale, View, protocol_of
+from esca.cli.protocol import (
+    CalibrationFrames,
+    Display,
+    Foveated,
+    Frames,
+    Reference,
+    Regions,
+    Scale,
+    Seed,
+    View,
+    protocol_of,
+)
 from esca.evaluation import as_json as table_json
 from esca.evaluation import as_text
 from esca.quantization import CalibrationConfig, load_recipe
@@ -24,11 +35,9 @@ def compare_command(
         typer.Option(help=f"Recipe name or YAML file; repeat; default {', '.join(QUICK)}."),
     ] = None,
     bits: Annotated[list[str] | None, typer.Option(help="Repeat; default w4a4 and w8a8.")] = None,
-    calibration_frames: Annotated[int, typer.Option(help="Calibration frames.")] = 64,
-    regions: Annotated[
-        Path | None, typer.Option(help="Folder of region masks, if the capture has none.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of cameras.")] = 0,
+    calibration_frames: CalibrationFrames = 64,
+    regions: Regions = None,
+    seed: Seed = 0,
     view: View = None,
     scale: Scale = 0.5,
     frames: Frames = 48,

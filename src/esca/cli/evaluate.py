@@ -14,7 +14,7 @@ from esca.evaluation.methods import method_of
 from esca.evaluation.prepare import prepare_clips
 from esca.evaluation.table import as_json as table_json
 from esca.evaluation.table import as_text
-from esca.report.compare import write_json
+from esca.files import write_json
 from esca.runtime.artifact import load_artifact
 
 

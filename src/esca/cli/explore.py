@@ -1,6 +1,5 @@
 """``esca explore``: which accelerators are worth building."""
 
-import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ import typer
 
 from esca.accelerator.explore import Row, Sweep, explore, load_sweep, pareto_front
 from esca.cli.console import Json, emit, progress, say
-from esca.files import written_beside
+from esca.files import write_json
 from esca.report.accelerator.pareto import build_pareto_page
 
 
@@ -38,8 +37,7 @@ def explore_command(
         "failed": sum(row.error is not None for row in rows),
         "front": [_row_data(asked, row) for row in front],
     }
-    with written_beside(out / "front.json") as beside:
-        beside.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(data, out / "front.json")
     page = build_pareto_page(asked, rows, out / "pareto.html")
     emit(data, as_json)
     say(_text(data), as_json)

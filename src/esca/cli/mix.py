@@ -1,15 +1,23 @@
 """``esca mix``: 4 and 8 bits mixed so that the picture loses least under a budget."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
 
 from esca.cli.console import Json, emit, progress, say
-from esca.cli.protocol import Display, Frames, Scale, View, protocol_of
+from esca.cli.protocol import (
+    CalibrationFrames,
+    Crop,
+    Display,
+    Frames,
+    Regions,
+    Scale,
+    Seed,
+    View,
+    protocol_of,
+)
 from esca.errors import EscaError
-from esca.evaluation.protocol import Crop
 from esca.quantization.calibration import CalibrationConfig
 from esca.quantization.recipe import load_recipe
 from esca.study import mix
@@ -28,12 +36,10 @@ def mix_command(
     ] = "macs",
     recipe: Annotated[str, typer.Option(help="A recipe by name, or a YAML file.")] = "ffas-uv",
     segments: Annotated[int, typer.Option(help="Training segments to judge on.")] = 3,
-    calibration_frames: Annotated[int, typer.Option(help="Calibration frames.")] = 64,
-    regions: Annotated[
-        Path | None, typer.Option(help="Folder of region masks, if the capture has none.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of cameras.")] = 0,
-    crop: Annotated[Crop, typer.Option(help="What the pictures show.")] = "head",
+    calibration_frames: CalibrationFrames = 64,
+    regions: Regions = None,
+    seed: Seed = 0,
+    crop: Crop = "head",
     view: View = None,
     scale: Scale = 0.5,
     frames: Frames = 8,
@@ -47,7 +53,7 @@ def mix_command(
     """
     if cost not in get_args(CostName):
         raise EscaError(f"--cost: {cost!r}, expected one of {', '.join(get_args(CostName))}")
-    protocol = protocol_of(view, scale, frames, "fp32", display, False)
+    protocol = protocol_of(view, scale, frames, "fp32", display, False, crop)
     with progress("Probing layers") as update:
         mixed = mix(
             capture,
@@ -56,7 +62,7 @@ def mix_command(
             budget,
             folder,
             CalibrationConfig(frames=calibration_frames, seed=seed, regions=regions),
-            replace(protocol, crop=crop),
+            protocol,
             "macs" if cost == "macs" else "bytes",
             segments,
             progress=update,

@@ -1,14 +1,22 @@
-"""The options that make a protocol, shared by every command that scores."""
+"""Options of calibration and of an evaluation protocol, for all commands that take them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from esca.errors import EscaError
 from esca.evaluation.protocol import VIEWS, Protocol
+from esca.evaluation.protocol import Crop as Shown
 from esca.evaluation.protocol import Reference as Kind
 
+CalibrationFrames = Annotated[int, typer.Option(help="Calibration frames.")]
+Seed = Annotated[int, typer.Option(help="Seed of the choice of cameras.")]
+Regions = Annotated[
+    Path | None, typer.Option(help="Folder of region masks, if the capture has none.")
+]
+Crop = Annotated[Shown, typer.Option(help="What the pictures show.")]
 View = Annotated[
     list[str] | None,
     typer.Option(help="NAME=CAMERA; repeat. Default: front, left and right of the v1 rig."),
@@ -27,11 +35,13 @@ def protocol_of(
     reference: Kind,
     display: str,
     foveated: bool,
+    crop: Shown = "head",
 ) -> Protocol:
     """The protocol that the options ask for."""
     return Protocol(
         views=_views(view),
         scale=scale,
+        crop=crop,
         frames=frames,
         reference=reference,
         display=display,

@@ -8,6 +8,7 @@ import typer
 from esca.avatars import load_avatar
 from esca.captures.reader import open_capture
 from esca.cli.console import Json, emit, progress, say
+from esca.cli.protocol import CalibrationFrames, Regions, Seed
 from esca.quantization.calibration import CalibrationConfig, calibrate
 from esca.quantization.recipe import load_recipe, recipe_names
 from esca.runtime.artifact import artifact_bytes, load_artifact, quantized_artifact, save_artifact
@@ -23,11 +24,9 @@ def quantize_command(
     bits: Annotated[
         str | None, typer.Option(help="Bits of the convolutions, such as w4a4 or w8a8.")
     ] = None,
-    frames: Annotated[int, typer.Option(help="Calibration frames.")] = 64,
-    regions: Annotated[
-        Path | None, typer.Option(help="Folder of region masks, if the capture has none.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of cameras.")] = 0,
+    frames: CalibrationFrames = 64,
+    regions: Regions = None,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Quantize an avatar's decoder to true integers.

@@ -7,10 +7,19 @@ from typing import Annotated
 import typer
 
 from esca.cli.console import Json, emit, out, progress, say
-from esca.cli.protocol import Display, Foveated, Frames, Reference, Scale, View, protocol_of
+from esca.cli.protocol import (
+    Display,
+    Foveated,
+    Frames,
+    Reference,
+    Regions,
+    Scale,
+    View,
+    protocol_of,
+)
 from esca.evaluation.table import as_json as table_json
 from esca.evaluation.table import as_text
-from esca.report.compare import write_json
+from esca.files import write_json
 from esca.report.judge import judge
 
 
@@ -23,9 +32,7 @@ def report_command(
         Path | None, typer.Option(help="Also write the scores here, as JSON.")
     ] = None,
     title: Annotated[str, typer.Option(help="Title of the page.")] = "Quantized codec avatar",
-    regions: Annotated[
-        Path | None, typer.Option(help="Folder of region masks, if the capture has none.")
-    ] = None,
+    regions: Regions = None,
     view: View = None,
     scale: Scale = 0.5,
     frames: Frames = 48,

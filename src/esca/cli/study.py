@@ -1,7 +1,6 @@
 """``esca study``: ablations and rivals as one resumable command."""
 
 import datetime
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -9,9 +8,19 @@ import typer
 
 from esca.captures.layout import Layout
 from esca.cli.console import Json, emit, progress, say
-from esca.cli.protocol import Display, Foveated, Frames, Reference, Scale, View, protocol_of
+from esca.cli.protocol import (
+    CalibrationFrames,
+    Crop,
+    Display,
+    Foveated,
+    Frames,
+    Reference,
+    Regions,
+    Scale,
+    View,
+    protocol_of,
+)
 from esca.errors import EscaError
-from esca.evaluation.protocol import Crop
 from esca.quantization.calibration import CalibrationConfig
 from esca.study import StudyConfig, Subject, SweepName, load_study, run_study, write_study
 
@@ -37,11 +46,9 @@ def study_command(
     base: Annotated[str, typer.Option(help="Recipe that the ablations start from.")] = "ffas-uv",
     bits: Annotated[list[str] | None, typer.Option(help="Repeat. Default: w4a4.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Repeat. Default: 0, 1, 2.")] = None,
-    calibration_frames: Annotated[int, typer.Option(help="Calibration frames.")] = 64,
-    regions: Annotated[
-        Path | None, typer.Option(help="Folder of region masks, if the capture has none.")
-    ] = None,
-    crop: Annotated[Crop, typer.Option(help="What the pictures show.")] = "head",
+    calibration_frames: CalibrationFrames = 64,
+    regions: Regions = None,
+    crop: Crop = "head",
     view: View = None,
     scale: Scale = 0.5,
     frames: Frames = 48,
@@ -63,7 +70,7 @@ def study_command(
     else:
         if capture is None or avatar is None:
             raise EscaError("study: expected CAPTURE and AVATAR, or --file STUDY.yaml")
-        protocol = protocol_of(view, scale, frames, reference, display, foveated)
+        protocol = protocol_of(view, scale, frames, reference, display, foveated, crop)
         name = Layout(capture).subject
         study = StudyConfig(
             subjects=(Subject(name, capture, avatar, regions),),
@@ -73,7 +80,7 @@ def study_command(
             bits=tuple(bits or ("w4a4",)),
             seeds=tuple(seed or (0, 1, 2)),
             calibration=CalibrationConfig(frames=calibration_frames),
-            protocol=replace(protocol, crop=crop),
+            protocol=protocol,
             title=f"Study of {name}",
         )
     with progress("Runs") as update:

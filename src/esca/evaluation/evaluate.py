@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -17,23 +18,47 @@ from esca.evaluation.videos import FloatDecoder, Method, render_videos
 FP32 = "fp32"
 """Name and bits of the avatar itself in tables."""
 
+Pairs = Sequence[tuple[Video, Video]]
+"""The videos of one segment, clip by clip: of the segment and of its still face."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ideal:
+    """The fp32 avatar, rendered once for many evaluations.
+
+    ``videos``: of each segment. ``rows``: its scores, one a view, or none yet.
+    """
+
+    videos: tuple[Pairs, ...]
+    rows: tuple[Row, ...] = ()
+
+
+def ideal_of(clips: Clips) -> Ideal:
+    """Render and score the fp32 avatar; its videos are held for all segments."""
+    method = _fp32(clips)
+    rendered = Ideal(tuple(_rendered(method, segment, clips) for segment in clips.segments))
+    return replace(rendered, rows=evaluate([], clips, ideal=rendered))
+
 
 def evaluate(
     methods: Sequence[Method],
     clips: Clips,
     progress: Callable[[int, int], None] | None = None,
     on_video: Callable[[Method, Segment, Clip, Video], None] | None = None,
+    ideal: Ideal | None = None,
 ) -> tuple[Row, ...]:
     """Scores of the fp32 avatar (first) and of every method, one row for each view.
 
     ``progress``: steps of one method in one segment. ``on_video`` gets every rendered video
     (F, H, W, 3) before it is dropped, the fp32 ones first. Memory: the videos of one segment of the
-    fp32 avatar and of two methods. EscaError if a decoder's output has another shape or is not
-    finite, or without pyfvvdp.
+    fp32 avatar and of two methods. ``ideal``: of these clips; then the fp32 avatar is not rendered,
+    and not scored or given to ``on_video`` either where ``ideal`` has its rows. EscaError if a
+    decoder's output has another shape or is not finite, or without pyfvvdp.
     """
     check_display(clips.protocol.display)
-    own = FloatDecoder(clips.avatar)
-    everything = [Method(FP32, FP32, own.bytes, own), *methods]
+    known = ideal.rows if ideal else ()
+    fp32 = _fp32(clips)
+    everything = list(methods) if known else [fp32, *methods]
     parts: list[list[tuple[float, list[Row]]]] = [[] for _ in everything]
     total = len(everything) * len(clips.segments)
 
@@ -45,33 +70,42 @@ def evaluate(
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        for segment in clips.segments:
-            still = still_segment(segment)
-            fp32: list[tuple[Video, Video]] = []
+        for place, segment in enumerate(clips.segments):
+            goal = ideal.videos[place] if ideal else _rendered(fp32, segment, clips)
             scores: list[_Scores] = []
             for number, method in enumerate(everything):
-                videos = render_videos(method, segment, clips)
-                pairs = list(zip(videos, render_videos(method, still, clips), strict=True))
-                fp32 = fp32 or pairs
+                pairs = goal if method is fp32 else _rendered(method, segment, clips)
                 # The method before was being scored while this one was rendered.
                 if scores:
                     finish(number - 1, scores, len(segment.frames))
                 scores = [
-                    _Scores(pool, method, clip, clips.protocol, pair, ideal)
-                    for clip, pair, ideal in zip(segment.clips, pairs, fp32, strict=True)
+                    _Scores(pool, method, clip, clips.protocol, pair, best)
+                    for clip, pair, best in zip(segment.clips, pairs, goal, strict=True)
                 ]
                 if on_video:
-                    for clip, video in zip(segment.clips, videos, strict=True):
+                    for clip, (video, _) in zip(segment.clips, pairs, strict=True):
                         on_video(method, segment, clip, video)
-            finish(len(everything) - 1, scores, len(segment.frames))
+            if scores:
+                finish(len(everything) - 1, scores, len(segment.frames))
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
-    return tuple(
+    own = (
         combined([(frames, rows[view]) for frames, rows in part])
         for part in parts
         for view in range(len(clips.protocol.views))
     )
+    return (*known, *own)
+
+
+def _fp32(clips: Clips) -> Method:
+    decoder = FloatDecoder(clips.avatar)
+    return Method(FP32, FP32, decoder.bytes, decoder)
+
+
+def _rendered(method: Method, segment: Segment, clips: Clips) -> Pairs:
+    videos = render_videos(method, segment, clips)
+    return list(zip(videos, render_videos(method, still_segment(segment), clips), strict=True))
 
 
 class _Scores:

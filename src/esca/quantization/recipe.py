@@ -6,17 +6,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from esca.errors import EscaError
 from esca.quantization.weights import Granularity, RangeMethod
+from esca.settings import STRICT, Settings
 
-_STRICT = ConfigDict(extra="forbid")
 
-
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Smoothing:
     """Input-channel-wise activation smoothing.
 
@@ -29,7 +27,7 @@ class Smoothing:
     exempt_percent: Annotated[float, Field(ge=0.0, le=100.0)] = 10.0
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Rounding:
     """How weights meet the grid.
 
@@ -43,7 +41,7 @@ class Rounding:
     block: Annotated[int, Field(ge=1)] = 32
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Distillation:
     """Training of the quantized decoder toward the float decoder's own outputs.
 
@@ -65,7 +63,7 @@ class Distillation:
     seed: int = 0
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Reconstruction:
     """Learned rounding and ranges of others, layer by layer; see ``learning.reconstruct``.
 
@@ -92,7 +90,7 @@ class Reconstruction:
     seed: int = 0
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Bits:
     """Bits of one layer."""
 
@@ -100,7 +98,7 @@ class Bits:
     activations: Annotated[int, Field(ge=2, le=8)] = 4
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Override:
     """Bits for the layers whose name matches ``layer`` (``*`` stands for anything)."""
 
@@ -114,7 +112,7 @@ class Override:
         return re.fullmatch(pattern, name) is not None
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Recipe:
     """Everything that decides how a graph is quantized.
 
@@ -168,9 +166,6 @@ class Recipe:
         return f"w{self.bits.weights}a{self.bits.activations}"
 
 
-_RECIPE = TypeAdapter(Recipe)
-
-
 def parse_bits(label: str) -> Bits:
     """``w4a8`` -> Bits(4, 8)."""
     found = re.fullmatch(r"w(\d+)a(\d+)", label.lower())
@@ -199,63 +194,32 @@ QUICK = ("minmax", "rtn", "smoothquant", "gptq", "icas", "uv", "icas-uv", "ffas-
 """Shipped recipes that take seconds: nothing in them learns."""
 
 
+_RECIPE = Settings(
+    Recipe, "recipe", resources.files("esca.quantization") / "recipes", (*RIVALS, *QUICK)
+)
+
+
 def recipe_names() -> tuple[str, ...]:
     """Names of the recipes that ship with esca: those of others first."""
-    folder = resources.files("esca.quantization") / "recipes"
-    order = [*RIVALS, *(name for name in QUICK if name not in RIVALS)]
-    names = [entry.name.removesuffix(".yaml") for entry in folder.iterdir()]
-    return tuple(sorted(names, key=lambda n: (order.index(n) if n in order else len(order), n)))
+    return _RECIPE.names()
 
 
 def load_recipe(name_or_path: str | Path, bits: str | None = None) -> Recipe:
     """A shipped recipe by name, or a YAML file; ``bits`` overrides its convolution bits."""
-    path = Path(name_or_path)
-    if str(name_or_path) in recipe_names():
-        shipped = resources.files("esca.quantization") / "recipes" / f"{name_or_path}.yaml"
-        recipe = parse_recipe(shipped.read_text(), f"{name_or_path}.yaml")
-    elif path.suffix in {".yaml", ".yml"}:
-        if not path.is_file():
-            raise EscaError(f"{path}: no such recipe file")
-        recipe = parse_recipe(_text(path), str(path))
-    else:
-        raise EscaError(
-            f"recipe: {str(name_or_path)!r} is none of {', '.join(recipe_names())} "
-            "and not a .yaml file"
-        )
+    recipe = _RECIPE.load(name_or_path, "recipe")
     return recipe if bits is None else recipe.with_bits(bits)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise EscaError(f"{path}: not a YAML file, expected UTF-8 text") from error
 
 
 def parse_recipe(text: str, source: str) -> Recipe:
     """A recipe from YAML text; errors name ``source`` and the field."""
-    try:
-        data: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        where = str(error).splitlines()[0]
-        raise EscaError(f"{source}: not valid YAML ({where})") from error
-    if not isinstance(data, dict):
-        raise EscaError(f"{source}: expected a mapping of recipe fields")
-    return recipe_from_data(data, source)
+    return _RECIPE.parse(text, source)
 
 
 def recipe_from_data(data: dict[str, Any], source: str) -> Recipe:
     """A recipe from plain data, validated."""
-    try:
-        return _RECIPE.validate_python(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "recipe"
-        got = "" if first["type"] == "missing" else f", got {first['input']!r}"
-        raise EscaError(f"{source}: {where}: {first['msg']}{got}") from error
+    return _RECIPE.validated(data, source)
 
 
 def recipe_data(recipe: Recipe) -> dict[str, Any]:
     """Plain data of a recipe, for artifacts and reports."""
-    data: dict[str, Any] = _RECIPE.dump_python(recipe, mode="json")
-    return data
+    return _RECIPE.data(recipe)

@@ -1,15 +1,13 @@
 """Every recipe in one table: calibrate once, quantize by each, score, and write the page."""
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 from esca.avatars import load_avatar
 from esca.captures import open_capture
 from esca.evaluation import Clips, Protocol, Row, as_json
-from esca.files import written_beside
+from esca.files import write_json
 from esca.quantization import CalibrationConfig, Recipe, calibrate
 from esca.report.judge import judge
 from esca.runtime import quantized_artifact, save_artifact
@@ -64,9 +62,3 @@ def compare(
         )
     write_json(as_json(rows, clips.protocol), folder / "results.json")
     return rows, clips
-
-
-def write_json(data: Any, path: Path) -> None:
-    """Write a JSON document, beside first."""
-    with written_beside(path) as beside:
-        beside.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import Any
 from esca.avatars import Avatar, load_avatar
 from esca.captures import Capture, open_capture
 from esca.evaluation import Clips, Protocol, evaluate, method_of, prepare_clips
-from esca.evaluation.evaluate import FP32
+from esca.evaluation.evaluate import Ideal, ideal_of
 from esca.files import sha256
 from esca.runtime.artifact import load_artifact
 from esca.study.config import Subject
@@ -55,11 +55,13 @@ class Bench:
             "avatar": sha256(self.subject.avatar),
         }
 
+    @cached_property
+    def ideal(self) -> Ideal:
+        """The fp32 avatar on the clips."""
+        return ideal_of(self.clips)
+
     def score(self, artifact: Path) -> Scored:
         """Run an artifact on integers over the clips and score it, fp32 beside it."""
-        rows = [asdict(row) for row in evaluate([method_of(load_artifact(artifact))], self.clips)]
-        return Scored(
-            [row for row in rows if row["method"] == FP32],
-            [row for row in rows if row["method"] != FP32],
-            self.clips.protocol.describe(),
-        )
+        method, fp32 = method_of(load_artifact(artifact)), self.ideal.rows
+        rows = [asdict(row) for row in evaluate([method], self.clips, ideal=self.ideal)]
+        return Scored(rows[: len(fp32)], rows[len(fp32) :], self.clips.protocol.describe())

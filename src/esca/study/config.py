@@ -2,21 +2,19 @@
 
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
-import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from esca.errors import EscaError
 from esca.evaluation.protocol import Protocol
 from esca.quantization import CalibrationConfig
+from esca.settings import STRICT, Settings
 from esca.study.sweeps import SweepName
 
-_STRICT = ConfigDict(extra="forbid")
 
-
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Subject:
     """One avatar and the capture that it is calibrated and judged on.
 
@@ -29,7 +27,7 @@ class Subject:
     regions: Path | None = None
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class StudyConfig:
     """Everything that decides a study's rows.
 
@@ -58,26 +56,12 @@ class StudyConfig:
                 raise EscaError(f"study: {what}: {twice!r} is there twice, expected distinct ones")
 
 
-_STUDY = TypeAdapter(StudyConfig)
+_STUDY = Settings(StudyConfig, "study")
 
 
 def load_study(path: Path) -> StudyConfig:
     """A study file; relative paths in it are relative to its folder."""
-    try:
-        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise EscaError(f"{path}: no such study file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise EscaError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
-    if not isinstance(data, dict):
-        raise EscaError(f"{path}: expected a mapping of study fields, such as subjects and sweeps")
-    try:
-        study = _STUDY.validate_python(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "study"
-        raise EscaError(f"{path}: {where}: {first['msg']}") from error
-    return _relative_to(path.parent, study)
+    return _relative_to(path.parent, _STUDY.read(path))
 
 
 def _relative_to(folder: Path, study: StudyConfig) -> StudyConfig:

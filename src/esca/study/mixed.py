@@ -1,6 +1,5 @@
 """4 and 8 bits mixed under a budget: sensitivity, allocation, recipe, check."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from esca.avatars import load_avatar
 from esca.captures import open_capture
 from esca.errors import EscaError
 from esca.evaluation import Protocol, prepare_clips
-from esca.files import sha256, written_beside
+from esca.files import sha256, write_json, written_beside
 from esca.graph.graph import Graph
 from esca.quantization import CalibrationConfig, Recipe, calibrate
 from esca.quantization.budget import (
@@ -151,9 +150,7 @@ class Prices:
 
 def write_mixed(mixed: Mixed, budget: float, folder: Path) -> None:
     """Write the three files of :func:`mix`."""
-    data = mixed_data(mixed, budget)
-    with written_beside(folder / "front.json") as beside:
-        beside.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(mixed_data(mixed, budget), folder / "front.json")
     with written_beside(folder / "recipe.yaml") as beside:
         text = yaml.safe_dump(recipe_data(mixed.recipe), sort_keys=False)
         beside.write_text(text, encoding="utf-8")

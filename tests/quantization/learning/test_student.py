@@ -81,3 +81,18 @@ def test_what_was_learned_is_what_the_integers_do(decoder, frames) -> None:
     assert float(error.median()) == pytest.approx(0, abs=1e-4 * step)
     assert float(error.square().mean()) < 0.05 * float(simulated.var())
     assert torch.equal(frozen.weights["mesh"].values, quantized.weights["mesh"].values)
+
+
+@pytest.mark.parametrize("variant", ["base", "warp"])
+def test_what_the_mesh_depends_on_stays(traced_avatar, variant: str) -> None:
+    graph = traced_avatar(variant).graph
+    generator = torch.Generator().manual_seed(3)
+    feeds = {"z": torch.randn(2, 16, generator=generator), "view": torch.randn(2, 3)}
+    quantized, wanted = made(graph, feeds)
+    student = Student(quantized, wanted)
+    with torch.no_grad():
+        for parameter in student.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.2)
+    before, after = fake_run(quantized, feeds), fake_run(student.frozen(), feeds)
+    assert torch.equal(before["mesh"], after["mesh"])
+    assert not torch.equal(before["texture"], after["texture"])

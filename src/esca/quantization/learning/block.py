@@ -3,17 +3,16 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor, nn
 
 from esca.graph.graph import Graph, Node
 from esca.graph.ops import Op
 from esca.quantization.grid import Grid
+from esca.quantization.learning.grids import learned_grids, on_grid
 from esca.quantization.learning.ranges import LearnedStep
 from esca.quantization.learning.rounding import SoftRounding
-from esca.quantization.learning.straight_through import snap
 from esca.quantization.learning.units import Unit
-from esca.quantization.quantize import QuantizedGraph, tied_tensors
+from esca.quantization.quantize import QuantizedGraph
 from esca.quantization.recipe import Reconstruction
 from esca.quantization.weights import QuantizedWeight, dequantize_weight
 
@@ -39,14 +38,13 @@ class Block:
     ) -> None:
         self.unit, self.one, self.grids = unit, one, quantized.grids
         self.weights: dict[str, SoftRounding] = {}
-        self.steps: dict[str, LearnedStep] = {}
         for name in unit.weighted if one.weights else ():
             op, goal = quantized.graph.weight_op(name), wanted.weight_op(name).weight
             self.weights[name] = SoftRounding(op, quantized.weights[name], goal)
-        tied = learnable_grids(quantized.graph)
-        for name in unit.read if one.steps else ():
-            if name in tied and name not in learned and name not in self.steps:
-                self.steps |= dict.fromkeys(tied[name], LearnedStep(quantized.grids[name]))
+        names = [name for name in unit.read if one.steps and name not in learned]
+        self.steps = learned_grids(
+            quantized.graph, names, lambda tied: LearnedStep(self.grids[tied.produced[0]])
+        )
 
     def groups(self, config: Reconstruction) -> list[dict[str, object]]:
         """Adam's parameter groups."""
@@ -64,12 +62,9 @@ class Block:
 
     def snapped(self, node: Node, value: Tensor) -> Tensor:
         """A tensor of the block on its grid; what the block writes is judged before."""
-        if not self.one.steps or node.name == self.unit.target or node.name not in self.grids:
+        if not self.one.steps or node.name == self.unit.target:
             return value
-        if node.name in self.steps:
-            learned: Tensor = self.steps[node.name](value)
-            return learned
-        return fixed(value, self.grids[node.name])
+        return on_grid(node.name, value, self.steps, self.grids)
 
     def frozen_weights(self) -> dict[str, QuantizedWeight]:
         """Weights as they are stored."""
@@ -96,21 +91,3 @@ def adopted(
         weights=dict(quantized.weights) | dict(weights),
         grids=dict(quantized.grids) | dict(grids),
     )
-
-
-def learnable_grids(graph: Graph) -> dict[str, tuple[str, ...]]:
-    """Feature maps whose grid may learn, each with all tensors on the same grid."""
-    shown = set(graph.outputs.values())
-    return {
-        name: tied.members
-        for tied in tied_tensors(graph)
-        if all(len(graph.by_name[source].shape) == 3 for source in tied.produced)
-        and not shown.intersection(tied.members)
-        for name in tied.members
-    }
-
-
-def fixed(value: Tensor, grid: Grid) -> Tensor:
-    """A tensor on a grid that does not learn; gradients pass where nothing is clipped."""
-    zero = torch.full((1,), float(grid.zero_point))
-    return snap(value, torch.full((1,), grid.scale), zero, grid.top)

@@ -11,8 +11,9 @@ from esca.graph.execute import run
 from esca.graph.graph import Graph, Node
 from esca.graph.layers import Layer, schedule
 from esca.graph.ops import Conv2d, ConvTranspose2d
-from esca.quantization.learning.block import adopted, fixed, learnable_grids
+from esca.quantization.learning.block import adopted
 from esca.quantization.learning.codes import CodeBook
+from esca.quantization.learning.grids import learned_grids, on_grid
 from esca.quantization.learning.ranges import BoundedWeight, LearnedBounds
 from esca.quantization.quantize import QuantizedGraph
 from esca.quantization.recipe import Reconstruction
@@ -76,10 +77,11 @@ class _Student:
             )
             for layer in layers
         }
-        self.bounds: dict[str, LearnedBounds] = {}
-        for name, tied in learnable_grids(quantized.graph).items():
-            if name in self.graph.by_name and name not in self.bounds:
-                self.bounds |= dict.fromkeys(tied, LearnedBounds(quantized.grids[name]))
+        self.bounds = learned_grids(
+            quantized.graph,
+            self.graph.by_name,
+            lambda tied: LearnedBounds(quantized.grids[tied.produced[0]]),
+        )
 
     def parameters(self) -> list[Tensor]:
         """Everything that learns."""
@@ -98,11 +100,7 @@ class _Student:
 
     def snapped(self, node: Node, value: Tensor) -> Tensor:
         """A tensor on its grid."""
-        if node.name in self.bounds:
-            learned: Tensor = self.bounds[node.name](value)
-            return learned
-        grid = self.quantized.grids.get(node.name)
-        return value if grid is None else fixed(value, grid)
+        return on_grid(node.name, value, self.bounds, self.quantized.grids)
 
     def frozen(self) -> QuantizedGraph:
         """The quantized graph with the bounds as they are now."""

@@ -12,9 +12,10 @@ from esca.graph.graph import Graph, Node
 from esca.graph.layers import Layer, schedule
 from esca.graph.ops import Linear, Op, TexelBias, Weighted, in_channel_axis
 from esca.quantization.grid import Grid
+from esca.quantization.learning.grids import learned_grids, on_grid
 from esca.quantization.learning.straight_through import round_through, snap
 from esca.quantization.phases import phases, set_weight_matrix
-from esca.quantization.quantize import QuantizedGraph, tied_tensors
+from esca.quantization.quantize import QuantizedGraph, TiedTensors
 from esca.quantization.weights import QuantizedBias, QuantizedWeight, dequantize_weight
 
 _LEAN = 0.45
@@ -98,8 +99,9 @@ class Student(nn.Module):
     """The part of a quantized graph that leads to ``outputs``, trainable.
 
     ``wanted`` is the float graph that the integers stand for, smoothed like them: weights start
-    between it and their integers, and round to the same integers. Grids of vectors and of outputs
-    stay as they are: vectors are few and wide, and what is clipped in an output shows.
+    between it and their integers, and round to the same integers. Grids of feature maps learn.
+    What other outputs depend on too (the trunk of texture and mesh) stays as it is: they are not in
+    the loss and would drift.
     """
 
     def __init__(
@@ -108,11 +110,15 @@ class Student(nn.Module):
         super().__init__()
         self.quantized = quantized
         self.graph = quantized.graph.leading_to(outputs)
+        others = [label for label in quantized.graph.outputs if label not in outputs]
+        shared = quantized.graph.leading_to(others).by_name
         self.weights: dict[str, LearnedWeight] = {}
         self.texel_biases: dict[str, LearnedBias] = {}
         self.biases: dict[str, nn.Parameter] = {}
         for node in self.graph.nodes:
             op, name = node.op, node.name
+            if name in shared:
+                continue
             if isinstance(op, Weighted):
                 goal = wanted.weight_op(name).weight
                 self.weights[name] = LearnedWeight(op, quantized.weights[name], goal)
@@ -124,44 +130,29 @@ class Student(nn.Module):
                 goal = _texel_bias(wanted.by_name[name])
                 self.texel_biases[name] = LearnedBias(quantized.texel_biases[name], goal)
                 self.add_module(_key("texels", name), self.texel_biases[name])
-        self.learned_grids: dict[str, LearnedGrid] = self._learned_grids()
+        own = self.graph.by_name.keys() - shared.keys()
+        self.learned_grids = learned_grids(quantized.graph, own, self._learned_grid)
 
-    def _learned_grids(self) -> dict[str, LearnedGrid]:
-        """The learned grid of each tensor that has one; tied tensors share theirs."""
-        whole = self.quantized.graph
-        shown = set(whole.outputs.values())
-        chosen: dict[str, LearnedGrid] = {}
-        for tied in tied_tensors(whole):
-            maps = all(len(whole.by_name[name].shape) == 3 for name in tied.produced)
-            reached = [name for name in tied.members if name in self.graph.by_name]
-            if not maps or not reached or shown.intersection(tied.members):
-                continue
-            grid = LearnedGrid(self.quantized.grids[tied.produced[0]])
-            self.add_module(_key("grid", tied.produced[0]), grid)
-            chosen.update(dict.fromkeys(tied.members, grid))
-        return chosen
+    def _learned_grid(self, tied: TiedTensors) -> LearnedGrid:
+        grid = LearnedGrid(self.quantized.grids[tied.produced[0]])
+        self.add_module(_key("grid", tied.produced[0]), grid)
+        return grid
 
     def current(self) -> Graph:
         """The graph with what the parameters now stand for; gradients reach them."""
         ops: dict[str, Op] = {}
         for node in self.graph.nodes:
             op, name = node.op, node.name
-            if isinstance(op, Weighted):
+            if name in self.weights:
+                assert isinstance(op, Weighted)
                 ops[name] = replace(op, weight=self.weights[name](), bias=self.biases.get(name))
-            elif isinstance(op, TexelBias):
+            elif name in self.texel_biases:
                 ops[name] = TexelBias(self.texel_biases[name]())
         return self.graph.with_ops(ops)
 
     def snapped(self, node: Node, value: Tensor) -> Tensor:
         """A node's value on its grid, trained or not; as it is where it has none."""
-        if node.name in self.learned_grids:
-            learned: Tensor = self.learned_grids[node.name](value)
-            return learned
-        grid = self.quantized.grids.get(node.name)
-        if grid is None:
-            return value
-        scale = torch.full((1,), grid.scale)
-        return snap(value, scale, torch.full((1,), float(grid.zero_point)), grid.top)
+        return on_grid(node.name, value, self.learned_grids, self.quantized.grids)
 
     def rates(self, rate: float) -> list[dict[str, Any]]:
         """Adam's parameter groups: what ``rate`` means to each kind of parameter.
@@ -208,12 +199,13 @@ class Student(nn.Module):
         ops: dict[str, Op] = {}
         for node in self.graph.nodes:
             op, name = node.op, node.name
-            if isinstance(op, Weighted):
+            if name in self.weights:
+                assert isinstance(op, Weighted)
                 weights[name] = self.weights[name].frozen()
                 real = dequantize_weight(op, weights[name])
                 bias = self.biases[name].detach().clone() if name in self.biases else None
                 ops[name] = replace(op, weight=real, bias=bias)
-            elif isinstance(op, TexelBias):
+            elif name in self.texel_biases:
                 biases[name] = self.texel_biases[name].frozen()
                 ops[name] = TexelBias(biases[name].real)
         made = {grid: grid.frozen() for grid in self.learned_grids.values()}
