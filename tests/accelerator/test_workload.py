@@ -81,6 +81,8 @@ def test_multiply_accumulates_are_those_that_land() -> None:
 def test_bytes_are_packed() -> None:
     assert [stored_bytes(7, bits) for bits in (2, 4, 5, 8, 9, 16)] == [4, 4, 7, 7, 14, 14]
     assert TensorShape("t", (3, 2, 5), 4).bytes == 2 * 8
+    assert TensorShape("t", (3, 2, 5), 10).bytes == 2 * 5 * 4
+    assert TensorShape("t", (2, 2, 2), 9).bytes == 2 * 2 * 4
 
 
 def test_rows_that_outputs_need() -> None:

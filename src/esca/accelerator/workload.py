@@ -109,8 +109,12 @@ class TensorShape:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one row of all channels."""
-        return stored_bytes(self.channels * self.width, self.bits)
+        """Bytes of one row of all channels; of 9 or 10 bits, three values lie in four bytes.
+
+        Colours of 10 bits are what graphics processors read as one 32-bit word a texel.
+        """
+        values = self.channels * self.width
+        return 4 * ceil(values / 3) if self.bits in (9, 10) else stored_bytes(values, self.bits)
 
 
 @dataclass(frozen=True)
@@ -173,15 +177,18 @@ class WorkLayer:
 
     @property
     def weights(self) -> int:
-        """Number of weights."""
+        """Number of weights that meet a value. Taps that lie in the padding or outside the output,
+        wherever the kernel stands, are neither stored nor loaded.
+        """
         if self.kind not in ARRAY_KINDS:
             return 0
-        return self.input.channels * self.output.channels * prod(self.kernel)
+        met = prod(len({tap for _, tap in self._valid_taps(axis)}) for axis in (0, 1))
+        return self.input.channels * self.output.channels * met
 
     @property
     def weight_bytes(self) -> int:
         """Bytes of packed weights and of the int32 biases."""
-        if not self.weights:
+        if self.kind not in ARRAY_KINDS:
             return 0
         biases = 4 * self.output.channels if self.channel_bias else 0
         return stored_bytes(self.weights, self.weight_bits) + biases
@@ -196,24 +203,29 @@ class WorkLayer:
         """Useful multiply-accumulates, exactly: none with padding, none that is cropped."""
         if self.kind not in ARRAY_KINDS:
             return 0
-        taps = prod(self._valid_taps(axis) for axis in (0, 1))
+        taps = prod(len(self._valid_taps(axis)) for axis in (0, 1))
         return taps * self.input.channels * self.output.channels
 
     @property
     def uncropped_macs(self) -> int:
         """The usual count, which takes products at borders for useful ones."""
+        if self.kind not in ARRAY_KINDS:
+            return 0
         where = self.input if self.kind == "conv_transpose2d" else self.output
-        return self.weights * where.height * where.width
+        products = self.input.channels * self.output.channels * prod(self.kernel)
+        return products * where.height * where.width
 
-    def _valid_taps(self, axis: int) -> int:
+    def _valid_taps(self, axis: int) -> list[tuple[int, int]]:
+        """Pairs (position, tap) of an axis whose product counts."""
         sizes = [(t.height, t.width)[axis] for t in (self.input, self.output)]
         small, large = sizes if self.kind == "conv_transpose2d" else reversed(sizes)
         # Both directions pair position i of the smaller raster with i * stride + tap - padding.
-        return sum(
-            0 <= i * self.stride + tap - self.padding < large
+        return [
+            (i, tap)
             for i in range(small)
             for tap in range(self.kernel[axis])
-        )
+            if 0 <= i * self.stride + tap - self.padding < large
+        ]
 
     def input_rows(self, output_rows: int, index: int = 0, window: int = 0) -> int:
         """Rows of operand ``index`` that the first ``output_rows`` output rows need.
@@ -299,9 +311,17 @@ def graph_workload(graph: Graph, recipe: Recipe, name: str = "graph") -> Workloa
     return _workload(graph, planned_bits(graph, recipe), name)
 
 
-def quantized_workload(quantized: QuantizedGraph, name: str = "artifact") -> Workload:
-    """Layers of a quantized graph, with the bits that it has."""
-    return _workload(quantized.graph, quantized_bits(quantized), name)
+def quantized_workload(
+    quantized: QuantizedGraph, name: str = "artifact", part: str = "decoder"
+) -> Workload:
+    """Layers of a quantized graph, with the bits that it has.
+
+    ``part``: ``decoder`` for the whole graph (of an encoder, too), or ``texture``.
+    """
+    if part not in ("texture", "decoder"):
+        raise EscaError(f"part: {part!r}, expected texture or decoder, which an artifact holds")
+    workload = _workload(quantized.graph, quantized_bits(quantized), name)
+    return workload.texture_part() if part == "texture" else workload
 
 
 def _workload(graph: Graph, bits: StorageBits, name: str) -> Workload:

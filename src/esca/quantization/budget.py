@@ -16,19 +16,20 @@ from esca.quantization.recipe import Bits, Override, Recipe
 LayerCost = Callable[[str, int, int], float]
 """``cost(layer, weight_bits, activation_bits)`` of one weighted layer for one frame."""
 
-CHOICES = (Bits(4, 4), Bits(4, 8), Bits(8, 8))
-"""What a layer may have. 8-bit weights on 4-bit activations cost as much as ``w4a8``, and nearly
-all of the loss is the activations'."""
+CHOICES = (Bits(4, 4), Bits(8, 8))
+"""What a layer may have. An array that packs four 4-bit multiplications into an 8-bit one runs at
+the 8-bit rate as soon as one operand has more than 4 bits, so nothing in between is cheaper."""
 
 
 def mac_cost(graph: Graph) -> LayerCost:
-    """MACs times 1 at 4 x 4 bits, 2 at 4 x 8, 4 at 8 x 8: what an array of 4-bit multipliers takes.
+    """MACs times 1 where both operands have at most 4 bits, times 4 otherwise.
 
-    In between the product of the bits counts. Elementwise layers and moves cost nothing.
+    What an array of the accelerator's processing elements takes. Elementwise layers and moves cost
+    nothing.
     """
 
     def cost(layer: str, weight_bits: int, activation_bits: int) -> float:
-        return macs(graph, layer) * weight_bits * activation_bits / 16
+        return macs(graph, layer) * (1 if max(weight_bits, activation_bits) <= 4 else 4)
 
     return cost
 

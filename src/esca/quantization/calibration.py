@@ -177,18 +177,26 @@ def encode_frames(avatar: Avatar, capture: Capture, frames: Sequence[FrameId]) -
 
     Not sampled, so that runs are deterministic; encoded on the avatar's device in one batch.
     """
+    textures, meshes = encoder_inputs(capture, frames, avatar.texture_size)
+    device = avatar.cc.weight.device
+    code = avatar.encode(textures.to(device), meshes.to(device))
+    return code.mean.float().cpu()
+
+
+def encoder_inputs(
+    capture: Capture, frames: Sequence[FrameId], texture_size: int
+) -> tuple[Tensor, Tensor]:
+    """What an encoder takes of some frames: average textures (N, 3, T, T), meshes (N, 3V)."""
     mean = channels_first(capture.texture_mean)
     vertex_mean = torch.from_numpy(capture.vertex_mean)
     textures, meshes = [], []
     for frame in frames:
         raw = channels_first(capture.texture(frame))
-        texture, _ = normalize_texture(raw, mean, capture.texture_std, avatar.texture_size)
+        texture, _ = normalize_texture(raw, mean, capture.texture_std, texture_size)
         textures.append(texture)
         vertices = torch.from_numpy(capture.vertices(frame)).reshape(-1)
         meshes.append(normalize_vertices(vertices, vertex_mean, capture.vertex_std))
-    device = avatar.cc.weight.device
-    code = avatar.encode(torch.stack(textures).to(device), torch.stack(meshes).to(device))
-    return code.mean.float().cpu()
+    return torch.stack(textures), torch.stack(meshes)
 
 
 def calibration_visibility(

@@ -118,7 +118,7 @@ class Recipe:
 
     ``bits`` are those of convolutions; ``linear`` those of fully connected layers. ``texel_bias``
     bits hold the per-texel biases, ``coordinate`` those of sampling grids and their biases,
-    ``texture`` and ``mesh`` those of the outputs (``mesh`` also serves any other vector).
+    ``texture`` (10: three colours a 32-bit word) and ``mesh`` those of the outputs (``mesh`` also serves any other vector).
     ``range``: activations are clipped at their extremes (``minmax``), where the mean of
     ``|x - Q(x)|^range_power`` is least (``search``), or by 2DQuant's search (``dobi``). A power of
     1 suits avatars: few texels (eyes, mouth) reach far beyond the rest, and higher powers spend the
@@ -139,7 +139,7 @@ class Recipe:
     weight_range: RangeMethod = "mse"
     texel_bias: Annotated[int, Field(ge=2, le=16)] = 8
     coordinate: Annotated[int, Field(ge=8, le=16)] = 16
-    texture: Annotated[int, Field(ge=4, le=16)] = 8
+    texture: Annotated[int, Field(ge=4, le=16)] = 10
     mesh: Annotated[int, Field(ge=4, le=16)] = 16
     overrides: tuple[Override, ...] = field(default=())
     reconstruction: Reconstruction | None = None
