@@ -74,7 +74,7 @@ def test_costs(decoder):
     assert size("conv2", 4, 8) == graph.weight_op("conv2").weight.numel() / 2
     recipe = Recipe("r")
     assert fixed_cost(graph, recipe, cost) == 4 * (macs(graph, "fc") + macs(graph, "mesh"))
-    assert unit_cost(Unit(("conv1", "conv2"), 8), Bits(4, 4), cost) == 2 * (
+    assert unit_cost(Unit(("conv1", "conv2"), 8), Bits(4, 4), cost) == 4 * (
         macs(graph, "conv1") + whole
     )
 

@@ -6,7 +6,7 @@ import pytest
 from esca.captures import open_capture
 from esca.errors import EscaError
 from esca.evaluation import Protocol
-from esca.study.memory import peak_bytes, reset_peak
+from esca.runtime.memory import peak_bytes, reset_peak
 from esca.study.store import Store, capture_digest, code_digest, number, run_key
 
 

@@ -51,6 +51,21 @@ def test_runs_are_done_once_and_a_second_start_does_none(small, tmp_path, monkey
     assert [r.data for r in again] == [r.data for r in results]
 
 
+def test_the_published_configuration_is_a_row_labelled_as_a_simulation(small, tmp_path):
+    results = run_study(
+        _changed(small, sweeps=("rivals",), recipes=("esca-published", "rtn")), tmp_path
+    )
+    assert [r.run.variant.label for r in results] == [
+        "esca-published (float simulation)",
+        "rtn",
+    ]
+    lines = [json.loads(line) for line in (tmp_path / "results.jsonl").open()]
+    assert [(line["method"], line["bits"]) for line in lines] == [
+        ("esca-published (float simulation)", "w4a4"),
+        ("rtn", "w4a4"),
+    ]
+
+
 def test_keys_follow_what_decides_the_result(small, subject, protocol):
     bench = Bench(subject, protocol)
     keys = {run.seed: run.key for run in plan(_changed(small, seeds=(0, 1)), [bench])}
@@ -69,4 +84,4 @@ def _changed(study: StudyConfig, **changes: object) -> StudyConfig:
 def test_an_error_in_the_process_is_the_users(subject, calibration, tmp_path):
     order = Order(tmp_path / "none", subject.avatar, calibration, load_recipe("rtn"))
     with worker(order) as at_work, pytest.raises(EscaError, match="none"):
-        at_work.make(load_recipe("rtn"), tmp_path / "x.esca")
+        at_work.make(load_recipe("rtn"), tmp_path)

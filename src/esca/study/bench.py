@@ -2,15 +2,14 @@
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from esca.avatars import Avatar, load_avatar
 from esca.captures import Capture, open_capture
-from esca.evaluation import Clips, Protocol, evaluate, method_of, prepare_clips
+from esca.evaluation import Clips, Protocol, evaluate, prepare_clips
 from esca.evaluation.evaluate import Ideal, ideal_of
+from esca.evaluation.videos import Method
 from esca.files import sha256
-from esca.runtime.artifact import load_artifact
 from esca.study.config import Subject
 from esca.study.store import capture_digest
 
@@ -60,8 +59,8 @@ class Bench:
         """The fp32 avatar on the clips."""
         return ideal_of(self.clips)
 
-    def score(self, artifact: Path) -> Scored:
-        """Run an artifact on integers over the clips and score it, fp32 beside it."""
-        method, fp32 = method_of(load_artifact(artifact)), self.ideal.rows
+    def score(self, method: Method) -> Scored:
+        """Run a method over the clips and score it, fp32 beside it."""
+        fp32 = self.ideal.rows
         rows = [asdict(row) for row in evaluate([method], self.clips, ideal=self.ideal)]
         return Scored(rows[: len(fp32)], rows[len(fp32) :], self.clips.protocol.describe())

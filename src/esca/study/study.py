@@ -9,6 +9,7 @@ from typing import Any
 
 from esca.files import written_beside
 from esca.quantization import Recipe, load_recipe, recipe_names
+from esca.quantization.published import RECIPE as PUBLISHED
 from esca.quantization.recipe import recipe_data
 from esca.study.bench import Bench
 from esca.study.config import StudyConfig, Subject
@@ -50,8 +51,12 @@ def plan(study: StudyConfig, benches: Sequence[Bench], points: Sequence[float] =
 
     ``points``: values of the numeric sweeps instead of their own.
     """
-    names = study.recipes or recipe_names()
-    rivals = [load_recipe(name, bits) for bits in study.bits for name in names]
+    names = study.recipes or (PUBLISHED.name, *recipe_names())
+    rivals = [
+        PUBLISHED.with_bits(bits) if name == PUBLISHED.name else load_recipe(name, bits)
+        for bits in study.bits
+        for name in names
+    ]
     base = load_recipe(study.base, study.bits[0])
     runs = []
     for sweep in study.sweeps:
@@ -102,9 +107,8 @@ def run_study(
     for order, members in _grouped(missing):
         with worker(order) as at_work, tempfile.TemporaryDirectory() as scratch:
             for run in members:
-                artifact = Path(scratch) / "one.esca"
-                spent = at_work.make(run.variant.recipe, artifact)
-                scored = benches[run.subject.name].score(artifact)
+                method, spent = at_work.make(run.variant.recipe, Path(scratch))
+                scored = benches[run.subject.name].score(method)
                 facts = {"recipe": recipe_data(run.variant.recipe), "code": code}
                 store.save(run.key, facts | {"spent": asdict(spent)} | asdict(scored))
                 done += 1
@@ -132,7 +136,7 @@ def write_lines(results: Iterable[Result], path: Path) -> None:
             place |= {"value": variant.value, "subject": run.subject.name, "seed": run.seed}
             place |= {"key": run.key, "code": result.data["code"]} | result.data["spent"]
             for row in result.data["rows"]:
-                line = row | place | {"method": variant.recipe.name}
+                line = row | place | {"method": variant.method}
                 stream.write(json.dumps(line, sort_keys=True) + "\n")
 
 

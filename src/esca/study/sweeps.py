@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Literal, get_args
 
+from esca.evaluation.simulated import SIMULATED
 from esca.quantization import CalibrationConfig, Recipe
+from esca.quantization.published import RECIPE as PUBLISHED
 from esca.quantization.recipe import Rounding, Smoothing
 from esca.quantization.weights import Granularity
 
@@ -27,6 +29,11 @@ class Variant:
     recipe: Recipe
     calibration: CalibrationConfig
 
+    @property
+    def method(self) -> str:
+        """The recipe's name in tables."""
+        return SIMULATED if self.recipe.name == PUBLISHED.name else self.recipe.name
+
 
 def variants(
     sweep: SweepName,
@@ -37,7 +44,8 @@ def variants(
 ) -> tuple[Variant, ...]:
     """The points of a sweep; ``points`` replaces the values of one with a numeric axis."""
     if sweep == "rivals":
-        return tuple(Variant(sweep, r.name, None, r, calibration) for r in rivals)
+        made = (Variant(sweep, r.name, None, r, calibration) for r in rivals)
+        return tuple(replace(variant, label=variant.method) for variant in made)
     if sweep == "stages":
         changed = {"all": base} | _without_stages(base)
         return tuple(Variant(sweep, name, None, r, calibration) for name, r in changed.items())

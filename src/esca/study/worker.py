@@ -10,14 +10,21 @@ from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
+import torch
+
 from esca.avatars import load_avatar
 from esca.captures import open_capture
 from esca.errors import EscaError
+from esca.evaluation.methods import method_of
+from esca.evaluation.simulated import simulated_method
+from esca.evaluation.videos import Method
 from esca.quantization import Calibration, CalibrationConfig, Recipe, calibrate
+from esca.quantization.published import RECIPE as PUBLISHED
+from esca.quantization.published import published
 from esca.quantization.stages import quantize_calibrated
-from esca.runtime.artifact import Artifact, save_artifact
+from esca.runtime.artifact import Artifact, load_artifact, save_artifact
+from esca.runtime.memory import peak_bytes, reset_peak
 from esca.runtime.saturation import calibrated_shares
-from esca.study.memory import peak_bytes, reset_peak
 
 
 @dataclass(frozen=True)
@@ -52,10 +59,19 @@ class Worker:
     def __init__(self, order: Order, pool: ProcessPoolExecutor) -> None:
         self.order, self.pool = order, pool
 
-    def make(self, recipe: Recipe, artifact: Path) -> Spent:
-        """Write the artifact of a recipe. EscaError if the process was killed."""
+    def make(self, recipe: Recipe, folder: Path) -> tuple[Method, Spent]:
+        """What a recipe makes, by way of a file in ``folder``: an artifact run on integers, or the
+        float simulation of the published configuration. EscaError if the process was killed.
+        """
         try:
-            return self.pool.submit(_make, self.order, recipe, artifact).result()
+            if recipe.name == PUBLISHED.name:
+                path = folder / "one.pt"
+                spent = self.pool.submit(_simulate, self.order, recipe, path).result()
+                # Written a moment ago by this process's own child.
+                return simulated_method(torch.load(path, weights_only=False)), spent
+            path = folder / "one.esca"
+            spent = self.pool.submit(_make, self.order, recipe, path).result()
+            return method_of(load_artifact(path)), spent
         except BrokenProcessPool as error:
             raise EscaError(
                 f"study: the process that made {recipe.name} {recipe.label} was ended from "
@@ -84,6 +100,16 @@ def _calibrated(order: Order) -> _Calibrated:
     start = time.perf_counter()
     calibration = calibrate(avatar, capture, order.config, recipes=[order.like])
     return _Calibrated(calibration, time.perf_counter() - start, peak_bytes())
+
+
+def _simulate(order: Order, recipe: Recipe, path: Path) -> Spent:
+    known = _calibrated(order)
+    reset_peak()
+    start = time.perf_counter()
+    simulation = published(known.calibration, recipe.bits)
+    seconds, peak = time.perf_counter() - start, peak_bytes()
+    torch.save(simulation, path)
+    return Spent(known.seconds, seconds, max(known.peak, peak))
 
 
 def _make(order: Order, recipe: Recipe, artifact: Path) -> Spent:
