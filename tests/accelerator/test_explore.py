@@ -66,6 +66,15 @@ def test_a_run_goes_on_where_it_stopped(tiny: Sweep, tmp_path: Path) -> None:
     ]
 
 
+def test_rows_of_other_constants_are_computed_again(tiny: Sweep, tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    rows = explore(tiny, file)
+    old = [json.loads(line) | {"technology_sha256": "0"} for line in file.read_text().splitlines()]
+    file.write_text("".join(json.dumps(row | {"energy_uj": 1.0}) + "\n" for row in old))
+    assert explore(tiny, file) == rows
+    assert len(file.read_text().splitlines()) == 2 * len(rows)
+
+
 def row(*objectives: float) -> Row:
     return Row("x", "w", {}, *objectives[:2], 0.0, 0.0, objectives[2])
 

@@ -50,5 +50,10 @@ def test_the_trace_has_one_row_an_engine(frame: FrameTiming) -> None:
 
 def test_the_table_names_every_layer(frame: FrameTiming) -> None:
     text = frame_text(frame)
-    assert all(layer.name in text for layer in frame.layers)
+    assert all(
+        layer.name[-25:] in text if len(layer.name) > 43 else layer.name in text
+        for layer in frame.layers
+    )
+    rows = text.splitlines()
+    assert max(map(len, rows)) < 150
     assert f"{frame.cycles:,} cycles" in text

@@ -147,7 +147,8 @@ def _array_buffers(plan: LayerPlan, tiling: Tiling) -> Iterator[Use]:
         yield Use("activation_buffer", "sram_byte", stored_bytes(values, layer.input.bits))
         sums = p.rows * sum(p.tile_columns) * ACCUMULATOR_BYTES
         # The first reduction tile writes, others read and write; overlapping sums always do both.
-        accesses = 2 * p.k_tiles - (0 if tiling.mapping == "scatter" else 1)
+        # Sums of nothing, where no tap reaches an output, are cleared.
+        accesses = max(1, 2 * p.k_tiles - (0 if tiling.mapping == "scatter" else 1))
         yield Use("accumulators", "sram_byte", sums * accesses)
     drained = sum(unit.values for unit in plan.units)
     yield Use("accumulators", "sram_byte", drained * ACCUMULATOR_BYTES)
@@ -169,6 +170,16 @@ def values_read(p: Pass, scatter: bool) -> int:
         total += count(p.y, y0, y1) * count(p.x, *across)
         start += columns
     return total * p.in_channels
+
+
+def read_bytes_per_cycle(tiling: Tiling) -> int:
+    """Bytes that the array takes from the activation buffer in one cycle, at most: every row offers
+    as many inputs as any row has to, none of them kept from the cycle before.
+    """
+    offers = (
+        min(p.reduction, p.array_rows) * p.y.candidates * p.x.candidates for p in tiling.passes
+    )
+    return stored_bytes(max(offers), tiling.layer.input.bits)
 
 
 def _epilogue(

@@ -5,12 +5,14 @@ next, or the window through which a layer reads a map from DRAM. Row ``r`` stand
 ``address + (r mod rows) * row_bytes``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from math import ceil
 
+from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.order import Placement, operands
-from esca.accelerator.plan import LayerPlan
+from esca.accelerator.plan import Engine, LayerPlan
 from esca.accelerator.workload import Workload
 from esca.errors import EscaError
 
@@ -32,91 +34,168 @@ class Region:
     address: int = 0
 
     @property
+    def bytes(self) -> int:
+        """What it takes."""
+        return self.rows * self.row_bytes
+
+    @property
     def end(self) -> int:
         """The first byte behind it."""
-        return self.address + self.rows * self.row_bytes
+        return self.address + self.bytes
 
     def overlaps(self, other: "Region") -> bool:
         """Whether both take one byte."""
         return self.address < other.end and other.address < self.end
 
 
+ATTEMPTS = 32
+"""Orders in which regions are tried."""
+
 RegionKey = tuple[int, str]
 """Reader (-1 for all) and tensor."""
 
 
-def allocate(workload: Workload, placement: Placement, size: int) -> dict[RegionKey, Region]:
-    """Addresses in a buffer of ``size`` bytes; EscaError where the regions do not fit.
+@dataclass(frozen=True)
+class _Life:
+    """A region to place and its time: ``since``, ``until`` in cycles, roughly."""
 
-    In order of first use, each into the gap that has been out of use for longest, so that loads run
-    ahead; if that leaves no gap for one, the largest first.
+    region: Region
+    since: int
+    until: int
+
+    def wait(self, other: "_Life") -> int:
+        """Cycles that the later of two waits if they share a place; below zero, those to spare."""
+        early, late = sorted((self, other), key=lambda life: life.region.first)
+        return early.until - late.since
+
+
+def allocate(
+    workload: Workload, placement: Placement, config: AcceleratorConfig
+) -> dict[RegionKey, Region]:
+    """Addresses in the activation buffer; EscaError where the regions do not fit.
+
+    One after the other, the largest first, each where the shortest wait for a place is expected, or
+    the most time is to spare, so that loads run ahead. A region that finds no gap, or has to wait,
+    comes before all others in the next attempt; of all attempts the one that waits least is taken.
     """
-    wanted = _regions(workload, placement)
-    refused = ""
-    for order in (
-        sorted(wanted, key=lambda r: (r.first, -r.rows * r.row_bytes)),
-        sorted(wanted, key=lambda r: (-r.rows * r.row_bytes, r.first)),
-    ):
-        placed: list[Region] = []
-        for region in order:
-            found = _placed(region, placed, size)
-            if found is None:
-                refused = region.tensor
-                break
-            placed.append(found)
-        else:
-            return {(region.reader, region.tensor): region for region in placed}
-    raise EscaError(
-        f"tensor {refused!r}: no gap of the {size} bytes of buffers.activation_bytes takes its rows"
+    size = config.buffers.activation_bytes
+    order = sorted(
+        _wanted(workload, placement, config), key=lambda w: (-w.region.bytes, w.region.first)
     )
-
-
-def _placed(region: Region, placed: list[Region], size: int) -> Region | None:
-    alive = [o for o in placed if o.first <= region.last and region.first <= o.last]
-    choices = []
-    for address in sorted({0, *(other.end for other in placed)}):
-        here = replace(region, address=address)
-        if here.end > size or any(here.overlaps(other) for other in alive):
-            continue
-        used = max(
-            (o.last for o in placed if o.last < region.first and here.overlaps(o)), default=-1
+    best: tuple[int, list[_Life]] | None = None
+    for _ in range(ATTEMPTS):
+        placed, waits, late = _attempt(order, size)
+        if late is None or (len(placed) == len(order) and (best is None or waits < best[0])):
+            best = waits, placed
+        if late is None:
+            break
+        order.insert(0, order.pop(late))
+    if best is None:
+        raise EscaError(
+            f"tensor {order[0].region.tensor!r}: no gap of the {size} bytes of "
+            "buffers.activation_bytes takes its rows"
         )
-        choices.append((used, address))
-    return replace(region, address=min(choices)[1]) if choices else None
+    regions = sorted((life.region for life in best[1]), key=lambda r: (r.first, r.address))
+    return {(region.reader, region.tensor): region for region in regions}
 
 
-def _regions(workload: Workload, placement: Placement) -> list[Region]:
-    """What has to be placed, with the groups of its life."""
+def _attempt(order: Sequence[_Life], size: int) -> tuple[list[_Life], int, int | None]:
+    """Regions in this order as far as they fit, all their waits, and which of them finds no gap, or
+    else waits longest; None where none has to wait.
+    """
+    placed: list[_Life] = []
+    waits: list[int] = []
+    for number, life in enumerate(order):
+        choice = _placed(life, placed, size)
+        if choice is None:
+            return placed, 0, number
+        waits.append(max(0, choice[0]))
+        placed.append(replace(life, region=choice[1]))
+    longest = max(waits, default=0)
+    return placed, sum(waits), waits.index(longest) if longest else None
+
+
+def _placed(life: _Life, placed: Sequence[_Life], size: int) -> tuple[int, Region] | None:
+    """The best place for a region and the wait that it brings; None where there is none."""
+    region = life.region
+    alive: list[_Life] = []
+    gone: list[_Life] = []
+    for other in placed:
+        apart = other.region.last < region.first or region.last < other.region.first
+        (gone if apart else alive).append(other)
+    edges = {0, size - region.bytes}
+    for other in placed:
+        edges |= {other.region.end, other.region.address - region.bytes}
+    best: tuple[int, Region] | None = None
+    for address in sorted(edges):
+        here = replace(region, address=address)
+        if address < 0 or here.end > size or any(here.overlaps(o.region) for o in alive):
+            continue
+        waits = [life.wait(other) for other in gone if here.overlaps(other.region)]
+        wait = max(waits, default=-(2**62))
+        if best is None or wait < best[0]:
+            best = wait, here
+    return best
+
+
+def _spans(placement: Placement, config: AcceleratorConfig) -> list[tuple[int, int]]:
+    """Cycles (from, to) of each group, roughly: its engines alone, side by side with those of other
+    groups. A layer that streams its weights from DRAM goes on while many groups come and go.
+    """
+    free: dict[Engine, int] = {}
+    made: dict[str, int] = {}
+    spans = []
+    for group in placement.groups:
+        busy: dict[Engine, int] = {}
+        for plan in group:
+            cycles = plan.cycles
+            if plan.engine == "linear":
+                moved = ceil(plan.layer.weight_bytes / config.dram_bytes_per_cycle)
+                cycles = max(cycles, moved)
+            busy[plan.engine] = busy.get(plan.engine, 0) + cycles
+        read = [made.get(t.name, 0) for plan in group for t in operands(plan.layer)]
+        start = max(*read, *(free.get(engine, 0) for engine in busy))
+        end = start + max(busy.values())
+        free |= dict.fromkeys(busy, end)
+        made |= {plan.layer.output.name: end for plan in group}
+        spans.append((start, end))
+    return spans
+
+
+def _wanted(workload: Workload, placement: Placement, config: AcceleratorConfig) -> list[_Life]:
+    """What has to be placed, with the groups and the time of its life."""
+    spans = _spans(placement, config)
     fed = {tensor.name for tensor in workload.inputs}
     strips = {
         plan.layer.output.name: (plan, reader)
         for group in placement.groups
         for plan, reader in pairwise(group)
     }
-    last_read = {
-        tensor.name: number
-        for number, group in enumerate(placement.groups)
-        for plan in group
-        for tensor in operands(plan.layer)
-    }
-    found: dict[RegionKey, Region] = {}
+    reads: dict[str, list[int]] = {}
+    for number, group in enumerate(placement.groups):
+        for tensor in (t for plan in group for t in operands(plan.layer)):
+            reads.setdefault(tensor.name, []).append(number)
+    found: dict[RegionKey, _Life] = {}
     index = 0
     for number, group in enumerate(placement.groups):
+        since, until = spans[number]
         for plan in group:
             made = plan.layer.output
             if made.name in placement.on_chip:
                 rows = made.height
                 if made.name in strips:
                     rows = strip_rows(*strips[made.name])
-                life = (number, last_read[made.name])
-                found[-1, made.name] = Region(made.name, -1, rows, made.row_bytes, *life)
+                readers = reads[made.name]
+                region = Region(made.name, -1, rows, made.row_bytes, number, readers[-1])
+                found[-1, made.name] = _Life(region, since, max(spans[i][1] for i in readers))
             for operand, tensor in enumerate(plan.layer.inputs):
                 if tensor.name in placement.on_chip and tensor.name not in fed:
                     continue
                 key = (index, tensor.name)
                 rows = min(tensor.height, plan.window_rows(operand))
-                rows = max(rows, found[key].rows if key in found else 1)
-                found[key] = Region(tensor.name, index, rows, tensor.row_bytes, number, number)
+                rows = max(rows, found[key].region.rows if key in found else 1)
+                region = Region(tensor.name, index, rows, tensor.row_bytes, number, number)
+                found[key] = _Life(region, since, until)
             index += 1
     return list(found.values())
 

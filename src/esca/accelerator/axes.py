@@ -29,7 +29,7 @@ class Axis:
     tap: Ints
     input: Ints
     output: Ints
-    candidates: int
+    candidates: int = 1
 
     @property
     def rows(self) -> int:
@@ -63,6 +63,18 @@ class Axis:
         return int((self.output >= 0).sum())
 
 
+def _met(axis: Axis) -> Axis:
+    """The axis without inputs whose product is cropped; without taps that then meet nothing in any
+    row, and without slots in which none is left: such weights are not stored, loaded or streamed
+    past.
+    """
+    valid = (axis.input >= 0) & (axis.output >= 0)[:, None, :] & (axis.tap >= 0)
+    met = np.any(valid, axis=0)
+    used = np.any(met, axis=1)
+    tap, place = np.where(met, axis.tap, NOTHING), np.where(valid, axis.input, NOTHING)
+    return Axis(tap[used], place[:, used], axis.output, axis.candidates)
+
+
 def block_axis(
     inputs: int,
     outputs: int,
@@ -90,7 +102,7 @@ def block_axis(
     output = rows[:, None] * block + np.arange(block)
     output[output >= outputs] = NOTHING
     choices = [len({*offset[slot][tap[slot] >= 0].tolist()}) for slot in range(slots)]
-    return Axis(tap, place, output, max(1, *choices))
+    return _met(Axis(tap, place, output, max(1, *choices)))
 
 
 def conv_axis(
@@ -127,13 +139,14 @@ def phase_axis(
 ) -> Axis:
     """Outputs ``y = phase (mod stride)`` of a transposed convolution, one a row.
 
-    Has no slots where no tap reaches the phase, and no rows where it has no output.
+    Has no slots where no tap reaches the phase (stride above kernel): its outputs are empty sums.
+    Has no rows where it has no output.
     """
     taps = np.arange((phase + padding) % stride, kernel, stride)
     rows = np.arange(-(-(outputs - phase) // stride))
     place = rows[:, None, None] + ((phase + padding - taps) // stride)[None, :, None]
     place[(place < 0) | (place >= inputs)] = NOTHING
-    return Axis(taps[:, None], place, (rows * stride + phase)[:, None], 1)
+    return _met(Axis(taps[:, None], place, (rows * stride + phase)[:, None]))
 
 
 def zero_inserted_axis(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> Axis:
@@ -142,17 +155,21 @@ def zero_inserted_axis(inputs: int, outputs: int, kernel: int, stride: int, padd
     reach = np.arange(outputs)[:, None] + padding - taps
     place = reach // stride
     place[(reach % stride != 0) | (place < 0) | (place >= inputs)] = NOTHING
-    return Axis(taps[:, None], place[:, :, None], np.arange(outputs)[:, None], 1)
+    return _met(Axis(taps[:, None], place[:, :, None], np.arange(outputs)[:, None]))
 
 
 def scatter_axis(
     inputs: int, outputs: int, kernel: int, stride: int, padding: int, transposed: bool
 ) -> Axis:
-    """Every input is streamed once and meets all taps, whose products go to different outputs."""
+    """Every input is streamed once and meets all taps, whose products go to different outputs.
+
+    A tap without any output leaves its column without a weight.
+    """
     taps, rows = np.arange(kernel), np.arange(inputs)
     output = (
         rows[:, None] * stride + taps - padding if transposed else rows[:, None] + padding - taps
     )
     output[(output < 0) | (output >= outputs)] = NOTHING
+    taps = np.where((output >= 0).any(0), taps, NOTHING)
     place = np.broadcast_to(rows[:, None, None], (inputs, 1, kernel))
-    return Axis(taps[None, :], place, output, 1)
+    return Axis(taps[None, :], place, output)

@@ -17,7 +17,7 @@ from esca.accelerator.program import MachineProgram, Step
 from esca.accelerator.schedule import schedule_jobs
 from esca.accelerator.unit_outputs import unit_outputs
 from esca.accelerator.weights import Part, tile_weights, weight_parts
-from esca.accelerator.workload import Workload, quantized_workload
+from esca.accelerator.workload import ARRAY_KINDS, Workload, quantized_workload
 from esca.errors import EscaError
 from esca.graph.layers import Layer, schedule
 from esca.quantization.quantize import QuantizedGraph
@@ -65,21 +65,12 @@ def compile_program(
 
 def _legalized(quantized: QuantizedGraph, name: str, part: str) -> tuple[Workload, dict[str, str]]:
     """Typed layers, each of a kind and with bits that some engine takes."""
-    workload = quantized_workload(quantized, name)
+    workload = quantized_workload(quantized, name, part)
     labels = dict(quantized.graph.outputs)
     if part == "texture":
-        workload = workload.texture_part()
         labels = {"texture": workload.outputs[0]}
-    elif part != "decoder":
-        raise EscaError(f"part: {part!r}, expected texture or decoder, which an artifact holds")
     if not workload.layers:
         raise EscaError(f"{name}: no layer to run")
-    for layer in workload.layers:
-        if layer.kind == "conv_transpose2d" and min(layer.kernel) < layer.stride:
-            raise EscaError(
-                f"layer {layer.name!r}: stride {layer.stride} above kernel {layer.kernel} leaves "
-                "outputs that no tap reaches; no mapping compiles that, expected kernel >= stride"
-            )
     return workload, labels
 
 
@@ -99,7 +90,7 @@ class _Image:
     def weights(self, plan: LayerPlan) -> tuple[dict[Part, tuple[int, int]], dict[Part, Part]]:
         """Places of a layer's parts, and which part stands for each tile's."""
         layer = plan.layer
-        if not layer.weight_bytes:
+        if layer.kind not in ARRAY_KINDS:
             return {}, {}
         parts = weight_parts(plan)
         values = weight_values(self.quantized, layer)

@@ -24,6 +24,7 @@ from esca.accelerator.config import (
 )
 from esca.accelerator.energy import frame_energy
 from esca.accelerator.shapes import avatar_workload
+from esca.accelerator.technology import load_technology, technology_hash
 from esca.accelerator.timing import time_workload
 from esca.accelerator.workload import Workload
 from esca.errors import EscaError
@@ -73,6 +74,7 @@ class Row:
     """A design's result; figures are None and ``error`` says why where it runs nothing.
 
     ``low`` and ``high`` bound the energy. ``choices``: axis -> place of the change.
+    ``technology_sha256``: hash of the constants that energy and area were computed with.
     """
 
     config_sha256: str
@@ -86,6 +88,12 @@ class Row:
     useful_utilization: float | None = None
     dram_bytes: int | None = None
     error: str | None = None
+    technology_sha256: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What it is the result of."""
+        return self.config_sha256, self.workload, self.technology_sha256
 
     @property
     def objectives(self) -> tuple[float, ...] | None:
@@ -131,9 +139,20 @@ def _set(data: dict[str, Any], field: str, value: Any, where: str) -> None:
     inner[last] = value
 
 
+def _asked(workload: Workload, design: Design) -> Row:
+    """A row without figures yet."""
+    constants = load_technology(design.config.technology.constants)
+    return Row(
+        config_hash(design.config),
+        workload.name,
+        dict(design.choices),
+        technology_sha256=technology_hash(constants),
+    )
+
+
 def evaluate(workload: Workload, design: Design) -> Row:
     """Time, energy and area of one design; what does not fit is a row with its error."""
-    row = Row(config_hash(design.config), workload.name, dict(design.choices))
+    row = _asked(workload, design)
     try:
         frame = time_workload(workload, design.config)
         energy = frame_energy(frame).total
@@ -160,23 +179,24 @@ def explore(
     """Rows of a sweep, in the order of its designs.
 
     Every row is appended to ``rows_file`` (a JSON document a line) as soon as it is known; rows
-    that the file has already are not computed again. EscaError for a file of other rows.
+    that the file has already, of the same constants, are not computed again. EscaError for a file
+    of something else.
     """
     if workers < 1:
         raise EscaError(f"workers: {workers}, expected 1 or more")
     workload, made = sweep.workload.build(), designs(sweep)
-    known = {(row.config_sha256, row.workload): row for row in read_rows(rows_file)}
-    missing = [d for d in made if (config_hash(d.config), workload.name) not in known]
+    wanted = [_asked(workload, design) for design in made]
+    known = {row.key: row for row in read_rows(rows_file)}
+    missing = [d for d, row in zip(made, wanted, strict=True) if row.key not in known]
     rows_file.parent.mkdir(parents=True, exist_ok=True)
     with rows_file.open("a", encoding="utf-8") as out:
         for row in _computed(workload, missing, workers):
-            known[row.config_sha256, row.workload] = row
+            known[row.key] = row
             out.write(json.dumps(asdict(row), sort_keys=True) + "\n")
             out.flush()
             if progress:
-                progress(len(known), len(made))
-    rows = [known[config_hash(design.config), workload.name] for design in made]
-    return tuple(replace(row, choices=d.choices) for row, d in zip(rows, made, strict=True))
+                progress(sum(row.key in known for row in wanted), len(made))
+    return tuple(replace(known[row.key], choices=row.choices) for row in wanted)
 
 
 def _computed(workload: Workload, missing: Sequence[Design], workers: int) -> Iterator[Row]:

@@ -197,6 +197,9 @@ class _Machine:
             )
             self.windows[made.layer], self.seen[made.layer] = (where, framed), {}
         framed, seen = self.windows[made.layer][1], self.seen[made.layer]
+        # Floating point adds these exactly, in any order and block: no partial sum, of whichever
+        # products, exceeds the layer's accumulator_bound, which fits int32, and integers are exact
+        # in float32 up to 2^24 and in float64, taken above that, up to 2^53.
         weights = self._weights(made, step).astype(framed.dtype, copy=False)
         self.macs += unit_macs(step.layer, step.tiling, made.part, made.raster)
         if step.tiling.mapping == "scatter":
@@ -248,7 +251,9 @@ class _Machine:
                 self.carried[made.layer, channel] = sums[number, len(block.rows) :]
             else:
                 self.carried[made.layer, channel] = sums[number]
-        ready = arithmetic.whole(np.stack(done)) if done else np.zeros((0, *shape[1:]), np.int64)
+        ready = np.zeros(block.shape, np.int64)  # of no channel where a tap of it is still to come
+        if done:
+            ready = arithmetic.whole(np.stack(done))
         size = ready.size * ACCUMULATOR_BYTES
         self.accumulators.fill(made.half, (_unit(made),), [ready], size)
 
@@ -271,7 +276,10 @@ class _Machine:
         assert step.tiling is not None
         key = (made.layer, *made.part)
         part = step.shared[made.part]
-        piece, load = self.ring.get((made.layer, *part))
+        if step.weights[part][1]:
+            piece, load = self.ring.get((made.layer, *part))
+        else:  # of outputs that no tap reaches
+            piece, load = np.zeros(0, np.uint8), -1
         known = self.matrices.get(key)
         if known is not None and known[0] == load:
             return known[1]

@@ -1,7 +1,7 @@
 """Which layer runs when, where its tensors live, and which layers hand over in strips."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from esca.accelerator.config import AcceleratorConfig
@@ -25,10 +25,10 @@ class Placement:
 def place(workload: Workload, plans: Sequence[LayerPlan], config: AcceleratorConfig) -> Placement:
     """Order by the longest way to an output, keep what fits, fuse what does not."""
     ordered = _ordered(plans, config)
-    kept, free = _kept(workload, ordered, config)
-    groups = _grouped(workload, ordered, kept, free, config)
+    kept = _kept(workload, ordered, config)
+    groups = _grouped(workload, ordered, kept, config)
     inside = {plan.layer.output.name for group in groups for plan in group[:-1]}
-    return Placement(groups, frozenset(kept | inside))
+    return Placement(groups, frozenset(inside.union(kept)))
 
 
 def strip_order(group: tuple[LayerPlan, ...]) -> Iterator[tuple[int, int]]:
@@ -134,9 +134,9 @@ def _chains(plans: Sequence[LayerPlan], small: int) -> tuple[list[list[LayerPlan
 
 def _kept(
     workload: Workload, ordered: Sequence[LayerPlan], config: AcceleratorConfig
-) -> tuple[set[str], list[int]]:
-    """Whole tensors that fit into half of the activation buffer for as long as they live; and what
-    they leave of all of it, by layer.
+) -> dict[str, tuple[int, range]]:
+    """Whole tensors that fit into half of the activation buffer for as long as they live: bytes and
+    the layers between which they live.
     """
     place = {plan.layer.output.name: index for index, plan in enumerate(ordered)}
     last: dict[str, int] = {}
@@ -144,29 +144,34 @@ def _kept(
         for tensor in operands(plan.layer):
             last[tensor.name] = index
     free = [config.buffers.activation_bytes // 2] * len(ordered)
-    kept = set()
+    kept = {}
     for plan in ordered:
         tensor = plan.layer.output
         if tensor.name not in last or tensor.name in workload.outputs:
             continue
         life = range(place[tensor.name], last[tensor.name] + 1)
         if all(free[index] >= tensor.bytes for index in life):
-            kept.add(tensor.name)
+            kept[tensor.name] = tensor.bytes, life
             for index in life:
                 free[index] -= tensor.bytes
-    rest = config.buffers.activation_bytes - config.buffers.activation_bytes // 2
-    return kept, [rest + left for left in free]
+    return kept
 
 
 def _grouped(
     workload: Workload,
     ordered: Sequence[LayerPlan],
-    kept: set[str],
-    free: Sequence[int],
+    kept: Mapping[str, tuple[int, range]],
     config: AcceleratorConfig,
 ) -> tuple[tuple[LayerPlan, ...], ...]:
     """Cut the order into groups so that the fewest bytes go through DRAM (dynamic programming)."""
     readers = _readers(ordered)
+
+    def room(start: int, end: int) -> int:
+        """Bytes that are free in all of a group: a whole tensor lives as long as any part of it."""
+        lives = kept.values()
+        taken = sum(size for size, life in lives if life.start < end and start < life.stop)
+        return config.buffers.activation_bytes - taken
+
     best: list[tuple[int, int]] = [(0, 0)]  # bytes through DRAM, start of the last group
     for end in range(1, len(ordered) + 1):
         output = ordered[end - 1].layer.output
@@ -178,12 +183,12 @@ def _grouped(
                 config.fuse_strips and _linked(workload, group[0], group[1], kept, readers)
             ):
                 break
-            if _fits(group, kept, min(free[start:end]), config):
+            if _fits(group, kept, room(start, end), config):
                 choices.append((best[start][0] + through, start))
         if not choices:
             raise EscaError(
                 f"layer {ordered[end - 1].layer.name!r}: its windows of rows take more than the "
-                f"{free[end - 1]} bytes that are free in buffers.activation_bytes"
+                f"{room(end - 1, end)} bytes that are free in buffers.activation_bytes"
             )
         best.append(min(choices))
     cuts = [len(ordered)]
@@ -197,7 +202,7 @@ def _linked(
     workload: Workload,
     maker: LayerPlan,
     reader: LayerPlan,
-    kept: set[str],
+    kept: Collection[str],
     readers: dict[str, list[LayerPlan]],
 ) -> bool:
     """Whether ``reader`` alone reads ``maker``'s map, which is not on chip as a whole."""
@@ -211,7 +216,9 @@ def _linked(
     )
 
 
-def _fits(group: Sequence[LayerPlan], kept: set[str], room: int, config: AcceleratorConfig) -> bool:
+def _fits(
+    group: Sequence[LayerPlan], kept: Collection[str], room: int, config: AcceleratorConfig
+) -> bool:
     """Whether windows of all maps that are not on chip as a whole fit, and a group's weights."""
     makers = {plan.layer.output.name: plan for plan in group[:-1]}
     windows = 0

@@ -188,14 +188,15 @@ def _scatter_chunks(tiling: Tiling, config: AcceleratorConfig) -> Iterator[Chunk
     layer, (p,) = tiling.layer, tiling.passes
     s = layer.stride if layer.kind == "conv_transpose2d" else 1
     kernel_y, kernel_x = layer.kernel
-    line = (s * (p.x.rows - 1) + kernel_x) * ACCUMULATOR_BYTES
+    line = max(s * (p.x.rows - 1) + kernel_x, layer.output.width) * ACCUMULATOR_BYTES
     together = max(1, p.array_columns // p.group)
     carried = (kernel_y - 1) // s * s * line * p.out_channels
     half = config.buffers.accumulator_bytes // 2
     lines = (half - carried) // (line * together)
-    height = (lines - kernel_y) // s + 1
+    reach = max(kernel_y, s) + layer.output_padding  # output rows that one input row may complete
+    height = (lines - reach) // s + 1
     if height < 1:
-        needed = carried + kernel_y * line * together
+        needed = carried + reach * line * together
         raise EscaError(
             f"layer {layer.name!r}: mapping scatter needs {2 * needed} bytes of accumulators, "
             f"buffers.accumulator_bytes is {2 * half}"

@@ -4,7 +4,6 @@ The file is a safetensors file: the DRAM image and the constants of layers as te
 the configuration with its hash, the layers, the regions and the instructions as text.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -25,7 +24,7 @@ from esca.accelerator.mappings import Tiling, tile_layer
 from esca.accelerator.plan import Engine
 from esca.accelerator.workload import WorkLayer, Workload
 from esca.errors import EscaError
-from esca.files import written_beside
+from esca.files import contents_sha256, written_beside
 
 FORMAT = "esca-program-1"
 
@@ -115,7 +114,7 @@ def save_program(program: MachineProgram, path: Path) -> None:
         "regions": [asdict(region) for region in program.regions.values()],
         "instructions": instructions_text(program.instructions),
     }
-    sealed = header | {"sha256": _digest(header, tensors)}
+    sealed = header | {"sha256": contents_sha256(header, tensors)}
     with written_beside(path) as beside:
         beside.write_bytes(save(tensors, {"esca": json.dumps(sealed, sort_keys=True)}))
 
@@ -137,7 +136,7 @@ def load_program(path: Path, config: AcceleratorConfig | None = None) -> Machine
         raise EscaError(f"{path}: no program of esca (header field 'esca')") from error
     if header.get("format") != FORMAT:
         raise EscaError(f"{path}: format is {header.get('format')!r}, expected {FORMAT!r}")
-    if header.pop("sha256", None) != _digest(header, tensors):
+    if header.pop("sha256", None) != contents_sha256(header, tensors):
         raise EscaError(f"{path}: damaged program, its contents do not match field 'sha256'")
     own = config_from_data(header["config"], f"{path}: config")
     if config_hash(own) != header["config_sha256"]:
@@ -209,11 +208,3 @@ def _tuples(data: Any) -> Any:
     if isinstance(data, dict):
         return {key: _tuples(value) for key, value in data.items()}
     return data
-
-
-def _digest(header: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> str:
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        digest.update(np.ascontiguousarray(tensor).tobytes())
-    return digest.hexdigest()

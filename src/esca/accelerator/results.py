@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from esca.accelerator.activity import read_bytes_per_cycle
 from esca.accelerator.area import area
 from esca.accelerator.energy import (
     FRAMES_PER_SECOND,
@@ -10,8 +11,20 @@ from esca.accelerator.energy import (
     LayerEnergy,
     frame_energy,
 )
+from esca.accelerator.plan import LayerPlan
+from esca.accelerator.structure import read_port_bytes
 from esca.accelerator.technology import Estimate
 from esca.accelerator.timing import FrameTiming, LayerTiming
+
+CAUSES = {
+    "loads": "inputs",
+    "biases": "texel biases",
+    "linear": "the linear engine",
+    "move": "the move engine",
+    "upsample": "the upsample engine",
+    "grid_sample": "the grid-sample engine",
+}
+"""What the array waits for, by the queue whose job came last, where the name does not say it."""
 
 
 def frame_data(frame: FrameTiming) -> dict[str, Any]:
@@ -35,11 +48,12 @@ def frame_data(frame: FrameTiming) -> dict[str, Any]:
         "traffic": dict(frame.traffic),
         "engine_cycles": dict(frame.engine_cycles),
         "waited_cycles": dict(frame.waited_cycles),
+        "read_port_bytes_per_cycle": read_port_bytes(frame.setup),
         **_energy_data(energy),
         "area_mm2": area(frame.setup).total.value,
         "layers": [
-            _layer_data(layer, per_cycle, spent)
-            for layer, spent in zip(frame.layers, energy.layers, strict=True)
+            _layer_data(layer, plan, per_cycle, spent)
+            for layer, plan, spent in zip(frame.layers, frame.plans, energy.layers, strict=True)
         ],
     }
 
@@ -64,7 +78,7 @@ def _bounds(estimate: Estimate) -> list[float]:
 
 
 def _layer_data(
-    layer: LayerTiming, milliseconds_per_cycle: float, energy: LayerEnergy
+    layer: LayerTiming, plan: LayerPlan, milliseconds_per_cycle: float, energy: LayerEnergy
 ) -> dict[str, Any]:
     waited = sum(layer.waited_cycles.values())
     cycles = layer.engine_cycles + waited
@@ -85,6 +99,7 @@ def _layer_data(
         "useful_utilization": layer.useful_utilization * share,
         "occupied_utilization": layer.occupied_utilization * share,
         "macs": layer.macs,
+        "read_bytes_per_cycle": None if plan.tiling is None else read_bytes_per_cycle(plan.tiling),
         "dram_bytes": sum(layer.dram_bytes.values()),
         "traffic": dict(layer.dram_bytes),
         "energy_uj": energy.total.value,
@@ -116,28 +131,42 @@ def chrome_trace(frame: FrameTiming) -> dict[str, Any]:
 
 
 def frame_text(frame: FrameTiming) -> str:
-    """A table of the layers and the frame's totals."""
+    """A table of the layers and the frame's totals.
+
+    A ``!`` marks a layer that needs more from the activation buffer than its port gives, so that
+    its cycles are too few.
+    """
     data = frame_data(frame)
-    width = max(len(layer["name"]) for layer in data["layers"])
+    names = [_fitted(layer["name"]) for layer in data["layers"]]
+    width, port = max(map(len, names)), data["read_port_bytes_per_cycle"]
     lines = [
         f"{frame.workload} on {frame.config} ({frame.config_sha256[:12]})",
-        f"{'layer':{width}}  {'engine':11} {'mapping':16} {'cycles':>10} {'useful':>7} "
-        f"{'stalled':>8} {'waited':>8} {'DRAM bytes':>11} {'uJ':>8}",
+        f"{'layer':{width}}  {'engine':11} {'mapping':14} {'cycles':>10} {'useful':>7} "
+        f"{'stalled':>8} {'waited':>8} {'read B/cycle':>13} {'DRAM bytes':>11} {'uJ':>7}",
     ]
-    for layer in data["layers"]:
+    for name, layer in zip(names, data["layers"], strict=True):
         block = "x".join(map(str, layer["block"])) if layer["mapping"] == "phases" else ""
         mapping = f"{layer['mapping'] or '-'} {block}"
+        useful = f"{layer['useful_utilization']:.1%}" if layer["mapping"] else "-"
+        read = layer["read_bytes_per_cycle"]
+        shown = "-" if read is None else f"{read}{'!' if read > port else ''}"
         lines.append(
-            f"{layer['name']:{width}}  {layer['engine']:11} {mapping:16} {layer['cycles']:>10,} "
-            f"{layer['useful_utilization']:>7.1%} {layer['stalled_cycles']:>8,} "
-            f"{sum(layer['waited_cycles'].values()):>8,} {layer['dram_bytes']:>11,} "
-            f"{layer['energy_uj']:>8.1f}"
+            f"{name:{width}}  {layer['engine']:11} {mapping:14} {layer['cycles']:>10,} "
+            f"{useful:>7} {layer['stalled_cycles']:>8,} "
+            f"{sum(layer['waited_cycles'].values()):>8,} {shown:>13} {layer['dram_bytes']:>11,} "
+            f"{layer['energy_uj']:>7.1f}"
         )
+    busy = frame.dram_bytes / frame.setup.dram_bytes_per_cycle / frame.cycles
     lines.append(
         f"{frame.cycles:,} cycles, {frame.latency_ms:.3f} ms; useful "
         f"{frame.useful_utilization:.1%}, occupied {frame.occupied_utilization:.1%}; "
-        f"{frame.dram_bytes:,} bytes of DRAM traffic"
+        f"{frame.dram_bytes:,} bytes of DRAM traffic, {busy:.0%} of its bandwidth"
     )
+    causes = sorted(frame.waited_cycles.items(), key=lambda item: -item[1])
+    if causes:
+        told = ", ".join(f"{CAUSES.get(cause, cause)} {cycles:,}" for cause, cycles in causes)
+        waited = sum(frame.waited_cycles.values())
+        lines.append(f"the array waited {waited:,} cycles for: {told}")
     low, high = data["energy_bounds_uj"]
     texel = data["energy_uj_per_texel"]
     lines.append(
@@ -146,4 +175,10 @@ def frame_text(frame: FrameTiming) -> str:
         + f", {1e3 * data['watts_at_100_fps']:.0f} mW at 100 frames a second; "
         f"{data['area_mm2']:.2f} mm2"
     )
+    lines.append(f"energy is without {', '.join(data['energy_excludes'])}")
     return "\n".join(lines)
+
+
+def _fitted(name: str) -> str:
+    """A layer's name in at most 43 characters: its two ends."""
+    return name if len(name) <= 43 else f"{name[:17]}…{name[-25:]}"

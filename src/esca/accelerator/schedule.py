@@ -13,7 +13,7 @@ from esca.accelerator.plan import Chunk, LayerPlan, Unit, split
 from esca.accelerator.turns import BroughtRows, Turns
 from esca.accelerator.weight_ring import WeightRing
 from esca.accelerator.weights import Part, WeightParts, weight_parts
-from esca.accelerator.workload import TensorShape, Workload, stored_bytes
+from esca.accelerator.workload import ARRAY_KINDS, TensorShape, Workload, stored_bytes
 from esca.errors import EscaError
 
 Traffic = Literal["weights", "texel_biases", "inputs", "outputs"]
@@ -100,7 +100,7 @@ class _Scheduler:
     def __init__(self, workload: Workload, placement: Placement, config: AcceleratorConfig) -> None:
         self.config, self.placement = config, placement
         plans = tuple(plan for group in placement.groups for plan in group)
-        self.made = Program(plans, allocate(workload, placement, config.buffers.activation_bytes))
+        self.made = Program(plans, allocate(workload, placement, config))
         self.occupancy = Occupancy(self.made.regions)
         read = {t.name for plan in plans for t in operands(plan.layer)}
         self.stored = {
@@ -162,8 +162,9 @@ class _Scheduler:
             more = (self._bias_bytes(index, unit), added)
             self._check_halves(layer.name, sum(more), out)
             results = self.linear_results if plan.engine == "linear" else self.results
-            reuses = [*over, *(results.waits() if out else [])]
-            entry.results = results.half if out else -1
+            sends = is_stored and unit.values > 0
+            reuses = [*over, *(results.waits() if sends else [])]
+            entry.results = results.half if sends else -1
             if plan.engine == "array":
                 last = self._array_unit(plan, entry, needs, reuses, chunk, more)
             elif plan.engine == "linear":
@@ -174,9 +175,9 @@ class _Scheduler:
                 last = self.last_read[index] = self.made.add(
                     Job(plan.engine, unit.cycles, latency, needs, reuses), entry
                 )
-                if sum(more):
+                if entry.extras >= 0:
                     self.extras.take(last)
-            if out:
+            if sends:
                 sent = Entry(index, number, None, "outputs", out, unit, results=entry.results)
                 queue = "linear_stores" if plan.engine == "linear" else "stores"
                 store = self._dma(queue, sent, [last], [])
@@ -276,8 +277,9 @@ class _Scheduler:
         drain = array.rows + array.columns - 2
         streamed = replace(entry, results=-1)
         work = self.made.add(Job("array", unit.cycles, drain, needs, self.drains.waits()), streamed)
-        if plan.layer.weight_bytes:
-            self.ring.use((entry.layer, *self.parts[entry.layer].shared[unit.part]), work)
+        parts = self.parts[entry.layer]
+        if parts.sizes[parts.shared[unit.part]]:
+            self.ring.use((entry.layer, *parts.shared[unit.part]), work)
         self.last_read[entry.layer] = work
         after = [work, *self._extras(plan, entry, chunk, more)]
         latency = self.config.engines.epilogue_latency_cycles
@@ -285,7 +287,7 @@ class _Scheduler:
         self.drains.take(done)
         if plan.layer.residual is not None:
             self.last_read[entry.layer] = done
-        if sum(more):
+        if entry.extras >= 0:
             self.extras.take(done)
         return done
 
@@ -302,8 +304,10 @@ class _Scheduler:
     def _extras(
         self, plan: LayerPlan, entry: Entry, chunk: Chunk, more: tuple[int, int]
     ) -> list[int]:
-        """Texel biases and a residual that the epilogue of a unit reads."""
-        biases, residual = more
+        """Texel biases and a residual that the epilogue of a unit reads. A transfer moves no byte
+        where the unit's only value shares one that came with the unit before.
+        """
+        assert entry.unit is not None
         tensor = plan.layer.residual
         ready: list[int] = []
         waits: list[int] = []
@@ -311,13 +315,15 @@ class _Scheduler:
             rows = self.in_dram if self._through_dram(tensor) else self.on_chip
             source = rows[tensor.name].covering(chunk.output_rows)
             (waits if self._through_dram(tensor) else ready).append(source)
-        kinds: tuple[tuple[Traffic, int], ...] = (("texel_biases", biases), ("inputs", residual))
+        kinds: tuple[tuple[Traffic, int, bool], ...] = (
+            ("texel_biases", more[0], bool(plan.layer.texel_bias_bits)),
+            ("inputs", more[1], tensor is not None and self._through_dram(tensor)),
+        )
         reuses = self.extras.waits()
-        entry.extras = self.extras.half if biases or residual else -1
-        assert entry.unit is not None
         low = self.biased.get(entry.layer, 0)
-        for traffic, size in kinds:
-            if size:
+        for traffic, size, wanted in kinds:
+            if wanted and entry.unit.values:
+                entry.extras = self.extras.half
                 moved = Entry(entry.layer, entry.chunk, None, traffic, size, entry.unit)
                 moved.values = (low, low + entry.unit.values)
                 moved.extras = entry.extras
@@ -342,7 +348,7 @@ class _Scheduler:
     def _weights(self, index: int, unit: Unit) -> list[int]:
         """The job that brings a unit's weights; loads them where they are not in the ring."""
         plan = self.made.plans[index]
-        if not plan.layer.weight_bytes:
+        if plan.layer.kind not in ARRAY_KINDS:
             return []
         if index not in self.parts:
             self.parts[index] = weight_parts(plan)
@@ -352,6 +358,8 @@ class _Scheduler:
             entry.bytes, entry.parts = parts.sizes[unit.part], (unit.part,)
             entry.half = self.fifo.half
             return [self._dma("linear_loads", entry, [], self.fifo.waits())]
+        if not parts.sizes[parts.shared[unit.part]]:
+            return []
         key = (index, *parts.shared[unit.part])
         known = self.ring.job_of(key)
         if known is not None:

@@ -39,6 +39,11 @@ def widest_sum_bits(config: AcceleratorConfig) -> int:
     return max(sum_bits(config, bits, along) for bits in (4, 8) for along in scatters)
 
 
+def read_port_bytes(config: AcceleratorConfig) -> int:
+    """Bytes that the activation buffer gives the array a cycle: a word of each row's bank."""
+    return config.array.rows * BANK_PORT_BYTES
+
+
 def bank_bytes(config: AcceleratorConfig) -> dict[str, float]:
     """Size of one bank of each buffer: as many banks as its engine reads words of 8 bytes a cycle.
 

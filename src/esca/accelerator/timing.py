@@ -233,7 +233,8 @@ def _layer(
     moved: dict[Traffic, int],
 ) -> LayerTiming:
     layer, tiling = plan.layer, plan.tiling
-    peak = plan.cycles * config.macs_per_cycle(layer.array_bits) if tiling else 1
+    # A layer none of whose weights meets a value takes the array no time.
+    peak = max(1, plan.cycles * config.macs_per_cycle(layer.array_bits))
     weights = f"w{layer.weight_bits}" if layer.weight_bits else ""
     return LayerTiming(
         name=layer.name,

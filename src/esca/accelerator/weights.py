@@ -30,8 +30,8 @@ class TileWeights:
 
     def matrix(self, values: NDArray[np.int8]) -> NDArray[np.int8]:
         """(slots, input channels, columns) of stored ``values`` (pairs, input channels)."""
-        padded = np.concatenate([values, np.zeros_like(values[:1])])  # -1 takes the zeros
-        return padded[self.place].transpose(0, 2, 1)
+        padded = np.concatenate([values, np.zeros_like(values, shape=(1, values.shape[1]))])
+        return padded[self.place].transpose(0, 2, 1)  # -1 takes the zeros
 
 
 def tile_weights(tiling: Tiling, part: Part) -> TileWeights:
@@ -67,6 +67,7 @@ class WeightParts:
     bytes of those that stand for any, in order of first use.
 
     The first part, and on the linear engine every part, brings the int32 biases of its channels.
+    A part of no bytes, of outputs that no tap reaches, is never loaded.
     """
 
     shared: dict[Part, Part]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from esca.accelerator.compiler import compile_program
-from esca.accelerator.config import config_hash, load_config
+from esca.accelerator.config import config_hash, load_config, preset_names
 from esca.accelerator.program import program_text, save_program
 from esca.cli.console import Json, emit, say
 from esca.files import written_beside
@@ -16,7 +16,9 @@ from esca.runtime import load_artifact
 def compile_command(
     artifact: Annotated[Path, typer.Argument(help="Artifact of `esca quantize`.")],
     out: Annotated[Path, typer.Option(help="Program file to write.")],
-    preset: Annotated[str, typer.Option(help="Preset or YAML file.")] = "esca-16x16",
+    preset: Annotated[
+        str, typer.Option(help=f"{', '.join(preset_names())}, or a YAML file.")
+    ] = "esca-16x16",
     part: Annotated[str, typer.Option(help="decoder or texture.")] = "decoder",
     text: Annotated[
         Path | None, typer.Option(help="Write the program here as text, for people.")

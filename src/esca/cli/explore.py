@@ -10,12 +10,14 @@ import typer
 from esca.accelerator.explore import Row, Sweep, explore, load_sweep, pareto_front
 from esca.cli.console import Json, emit, progress, say
 from esca.files import write_json
-from esca.report.accelerator.pareto import build_pareto_page
+from esca.report.accelerator.pareto import build_pareto_page, describe
 
 
 def explore_command(
-    sweep: Annotated[str, typer.Argument(help="`default` or a YAML file of axes.")] = "default",
-    out: Annotated[Path, typer.Option(help="Folder for rows, front and page.")] = Path("explore"),
+    sweep: Annotated[
+        str, typer.Argument(help="default, 144 designs around esca-16x16, or a YAML file.")
+    ] = "default",
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("explore"),
     workers: Annotated[int, typer.Option(help="Processes; 0 takes one a core.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -40,7 +42,7 @@ def explore_command(
     write_json(data, out / "front.json")
     page = build_pareto_page(asked, rows, out / "pareto.html")
     emit(data, as_json)
-    say(_text(data), as_json)
+    say(_text(asked, data), as_json)
     say(f"Wrote {page}.", as_json)
 
 
@@ -51,14 +53,14 @@ def _row_data(sweep: Sweep, row: Row) -> dict[str, Any]:
     return {**asdict(row), "changes": changes}
 
 
-def _text(data: dict[str, Any]) -> str:
+def _text(sweep: Sweep, data: dict[str, Any]) -> str:
     lines = [
         f"{data['workload']}: {data['designs']} designs, {data['failed']} do not run, "
         f"{len(data['front'])} on the front",
         f"{'ms':>8} {'uJ':>8} {'mm2':>7} {'useful':>7}  design",
     ]
     for row in data["front"]:
-        label = " ".join(f"{axis}{place}" for axis, place in row["choices"].items())
+        label = "; ".join(describe(sweep, axis, place) for axis, place in row["choices"].items())
         lines.append(
             f"{row['latency_ms']:>8.3f} {row['energy_uj']:>8.0f} {row['area_mm2']:>7.2f} "
             f"{row['useful_utilization']:>7.1%}  {label}"

@@ -4,7 +4,6 @@ A safetensors file: packed integers, scales and biases as tensors; graph, grids,
 and provenance as JSON in its header. Loading parses data and never executes any.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from torch import Tensor
 
 import esca
 from esca.errors import EscaError
-from esca.files import sha256, written_beside
+from esca.files import contents_sha256, sha256, written_beside
 from esca.graph.graph import Graph, Node
 from esca.graph.ops import (
     OPERATORS,
@@ -88,7 +87,7 @@ def save_artifact(artifact: Artifact, path: Path) -> None:
         name: tensor.clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
-    sealed = header | {"sha256": _digest(header, tensors)}
+    sealed = header | {"sha256": contents_sha256(header, tensors)}
     with written_beside(path) as beside:
         metadata = {"esca": json.dumps(sealed, sort_keys=True)}
         beside.write_bytes(save(tensors, metadata=metadata))
@@ -114,7 +113,7 @@ def load_artifact(path: Path) -> Artifact:
         raise EscaError(f"{path}: damaged artifact, field 'esca' is no JSON object") from error
     if header.get("format") != FORMAT:
         raise EscaError(f"{path}: format is {header.get('format')!r}, expected {FORMAT!r}")
-    if header.pop("sha256", None) != _digest(header, tensors):
+    if header.pop("sha256", None) != contents_sha256(header, tensors):
         raise EscaError(f"{path}: damaged artifact, its contents do not match field 'sha256'")
     return Artifact(_quantized_graph(path, header, tensors), header.get("provenance", {}))
 
@@ -134,14 +133,6 @@ def artifact_bytes(quantized: QuantizedGraph) -> dict[str, int]:
         parts["texel_biases"] += packed.numel() * packed.element_size()
         parts["scales"] += bias.scale.numel() * 4
     return parts
-
-
-def _digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _node_data(node: Node, quantized: QuantizedGraph, tensors: dict[str, Tensor]) -> dict[str, Any]:

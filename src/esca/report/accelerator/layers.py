@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from esca.accelerator import LayerTiming
+from esca.accelerator.activity import read_bytes_per_cycle
+from esca.accelerator.structure import read_port_bytes
 from esca.report.accelerator.gather import FrameStory
 from esca.report.section import Section, render, short_names
 from esca.report.theme import SERIES, SURFACE, Margins, plotted, room
@@ -24,13 +26,17 @@ CAUSES = {
 
 @dataclass(frozen=True)
 class Line:
-    """A layer of the table; ``number`` is its name in the timeline and the roofline plot."""
+    """A layer of the table; ``number`` is its name in the timeline and the roofline plot.
+
+    ``read_bytes``: most that the array takes from the activation buffer in one cycle.
+    """
 
     number: int
     name: str
     timing: LayerTiming
     cycles: int
     microjoules: float
+    read_bytes: int | None
 
     @property
     def mapping(self) -> str:
@@ -65,9 +71,10 @@ def lines(story: FrameStory) -> list[Line]:
             timing,
             timing.engine_cycles + sum(timing.waited_cycles.values()),
             spent.total.value,
+            None if plan.tiling is None else read_bytes_per_cycle(plan.tiling),
         )
-        for number, (timing, spent) in enumerate(
-            zip(story.frame.layers, story.energy.layers, strict=True), 1
+        for number, (timing, plan, spent) in enumerate(
+            zip(story.frame.layers, story.frame.plans, story.energy.layers, strict=True), 1
         )
     ]
 
@@ -81,6 +88,7 @@ def section(story: FrameStory) -> Section:
         lines=made,
         frame=story.frame,
         energy=story.energy,
+        port=read_port_bytes(story.frame.setup),
     )
     return Section("Layers", "accelerator-layers", html)
 

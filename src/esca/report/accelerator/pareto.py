@@ -58,7 +58,7 @@ def describe(sweep: Sweep, axis: str, place: int) -> str:
     for field, value in change.items():
         short = field.rpartition(".")[2]
         if short == "mappings":
-            words.append(" + ".join(value))
+            words.append("+".join(value))
         elif short.endswith("_bytes"):
             words.append(f"{short.removesuffix('_bytes')} {value // 1024} KiB")
         elif short == "dram_bytes_per_second":
