@@ -23,7 +23,6 @@ from esca.graph.ops import (
     Upsample,
 )
 
-
 # The same examples in every run: a suite that fails must fail again when it is run again.
 settings.register_profile("esca", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("esca")

@@ -153,7 +153,7 @@ def test_the_header_is_plain_json(artifact, tmp_path) -> None:
     assert header["recipe"]["name"] == "ffas-uv"
     assert header["versions"].keys() == {"esca", "torch"}
     assert header["provenance"]["seed"] == 3
-    assert header["grids"]["texture"][2] == 8
+    assert header["grids"]["texture"][2] == 10
 
 
 def one_line(path) -> str:

@@ -118,7 +118,8 @@ class Recipe:
 
     ``bits`` are those of convolutions; ``linear`` those of fully connected layers. ``texel_bias``
     bits hold the per-texel biases, ``coordinate`` those of sampling grids and their biases,
-    ``texture`` (10: three colours a 32-bit word) and ``mesh`` those of the outputs (``mesh`` also serves any other vector).
+    ``texture`` (10: three colours a 32-bit word) and ``mesh`` those of the outputs (``mesh`` also
+    serves any other vector).
     ``range``: activations are clipped at their extremes (``minmax``), where the mean of
     ``|x - Q(x)|^range_power`` is least (``search``), or by 2DQuant's search (``dobi``). A power of
     1 suits avatars: few texels (eyes, mouth) reach far beyond the rest, and higher powers spend the

@@ -1,0 +1,141 @@
+"""The two ends of a call, ready to run: files in, sockets and threads out."""
+
+import socket
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+import torch
+
+from esca.avatars import load_avatar
+from esca.captures.reader import open_capture
+from esca.errors import EscaError
+from esca.quantization.calibration import check_fits
+from esca.runtime import load_artifact
+from esca.runtime.backends import ENGINES, Engine, open_decoder
+from esca.telepresence.concealment import ConcealmentConfig
+from esca.telepresence.display import Display
+from esca.telepresence.motion import motion_of
+from esca.telepresence.persona import Persona, load_persona
+from esca.telepresence.picture import LEAST_ROWS, Renderer
+from esca.telepresence.playout import PlayoutConfig
+from esca.telepresence.receiver import Playout, ReceivingEnd
+from esca.telepresence.sender import SenderConfig
+from esca.telepresence.sink import ChecksumSink, Sink, VideoSink
+from esca.telepresence.source import CodeSource, Encode, source_of
+
+SWITCH_SECONDS = 0.0005
+"""How long one Python thread may keep the others waiting: the default of 5 ms is half a frame."""
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class SendingFiles:
+    """What the sender reads. ``segments``: prefixes of segment names to play (default: all)."""
+
+    capture: Path
+    avatar: Path
+    persona: Path
+    encode: Encode = "ahead"
+    segments: tuple[str, ...] = ()
+    config: SenderConfig = field(default_factory=SenderConfig)
+
+
+@dataclass(frozen=True)
+class ReceivingFiles:
+    """What the receiver reads and how it plays. ``rows``: height of the window in pixels."""
+
+    artifact: Path
+    persona: Path
+    backend: Engine = "openvino"
+    threads: int = 1
+    rate_hz: float = 100.0
+    rows: int = 384
+    playout: PlayoutConfig = field(default_factory=PlayoutConfig)
+    concealment: ConcealmentConfig = field(default_factory=ConcealmentConfig)
+    record: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.backend not in ENGINES:
+            raise EscaError(f"backend: {self.backend!r}, expected one of {' '.join(ENGINES)}")
+        if self.rows < LEAST_ROWS:
+            raise EscaError(f"rows: {self.rows}, expected {LEAST_ROWS} or more")
+
+
+def address_of(text: str) -> Address:
+    """``HOST:PORT`` as an address, or EscaError."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 <= int(port) < 1 << 16:
+        raise EscaError(f"address: {text!r}, expected HOST:PORT")
+    return host, int(port)
+
+
+def bound_socket(address: Address) -> socket.socket:
+    """A UDP socket that receives at ``address``; EscaError if it cannot."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        made.bind(address)
+    except OSError as error:
+        made.close()
+        raise EscaError(
+            f"address: cannot receive at {address[0]}:{address[1]} ({error})"
+        ) from error
+    return made
+
+
+def connected_socket(address: Address) -> socket.socket:
+    """A UDP socket that sends to ``address``; EscaError if the host is unknown."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        made.connect(address)
+    except OSError as error:
+        made.close()
+        raise EscaError(f"address: cannot send to {address[0]}:{address[1]} ({error})") from error
+    return made
+
+
+def prepare_source(files: SendingFiles) -> tuple[CodeSource, Persona]:
+    """The source of the sender's codes, encoded already where it encodes ahead."""
+    _one_thread()
+    capture, persona = open_capture(files.capture), load_persona(files.persona)
+    avatar = load_avatar(files.avatar).eval().requires_grad_(False)
+    check_fits(avatar, capture)
+    if len(persona.codes.centre) != avatar.latent:
+        raise EscaError(
+            f"{files.persona}: has codes of {len(persona.codes.centre)}, "
+            f"the avatar of {avatar.latent}"
+        )
+    motion = motion_of(capture, files.segments or None)
+    return source_of(files.encode, avatar, capture, motion), persona
+
+
+def prepare_display(
+    files: ReceivingFiles, secret: bytes, bound: socket.socket, stop: Event
+) -> Display:
+    """A receiver on a bound socket, with everything loaded and run once."""
+    _one_thread()
+    persona = load_persona(files.persona)
+    decoder = open_decoder(load_artifact(files.artifact).quantized, files.backend, files.threads)
+    sink: Sink = ChecksumSink()
+    if files.record is not None:
+        sink = VideoSink(files.record, files.rate_hz)
+    display = Display(
+        bound,
+        ReceivingEnd(secret, persona.codes),
+        Playout(persona.codes, 1 / files.rate_hz, files.playout, files.concealment),
+        decoder,
+        persona.view,
+        Renderer(persona, files.rows),
+        sink,
+        stop,
+    )
+    display.warm_up(len(persona.codes.centre))
+    return display
+
+
+def _one_thread() -> None:
+    """Sender, decoder and renderer run beside each other, so each keeps to one core."""
+    torch.set_num_threads(1)
+    sys.setswitchinterval(SWITCH_SECONDS)
