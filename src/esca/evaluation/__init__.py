@@ -7,7 +7,8 @@ from esca.evaluation.prepare import prepare_clips
 from esca.evaluation.protocol import Protocol
 from esca.evaluation.rows import RegionScore, Row
 from esca.evaluation.table import as_json, as_text, mean_rows
-from esca.evaluation.videos import Decoder, FloatDecoder, Method, render_videos
+from esca.evaluation.videos import FloatDecoder, Method, render_videos
+from esca.runtime.backends.interface import Decoder
 
 __all__ = [
     "Clip",

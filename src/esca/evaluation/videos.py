@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol as Interface
 
 import numpy as np
 import torch
@@ -14,17 +13,10 @@ from esca.errors import EscaError
 from esca.evaluation.clips import Clips, Segment
 from esca.evaluation.metrics import Video
 from esca.rendering.raster import Scene
+from esca.runtime.backends.interface import Decoder
 
 BATCH = 4
 """Frames that are decoded at a time."""
-
-
-class Decoder(Interface):
-    """Anything that turns codes and view directions into textures and meshes."""
-
-    def decode(self, z: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, L) and (B, 3) float32 on the CPU to (B, 3, T, T) and (B, 3V), both normalized."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,7 @@ class FloatDecoder:
         self.device = avatar.cc.weight.device
 
     def decode(self, z: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
-        """See :class:`Decoder`."""
+        """See :class:`esca.runtime.backends.Decoder`."""
         texture, mesh = self.module(z.to(self.device), view.to(self.device))
         return texture, mesh
 

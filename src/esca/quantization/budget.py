@@ -16,20 +16,21 @@ from esca.quantization.recipe import Bits, Override, Recipe
 LayerCost = Callable[[str, int, int], float]
 """``cost(layer, weight_bits, activation_bits)`` of one weighted layer for one frame."""
 
-CHOICES = (Bits(4, 4), Bits(8, 8))
-"""What a layer may have. An array that packs four 4-bit multiplications into an 8-bit one runs at
-the 8-bit rate as soon as one operand has more than 4 bits, so nothing in between is cheaper."""
+CHOICES = (Bits(4, 4), Bits(4, 8), Bits(8, 8))
+"""What a layer may have: the modes of an array whose multipliers are composed of 4-bit ones. Of the
+two with one operand of 8 bits, 8-bit weights would take as long and store more."""
 
 
 def mac_cost(graph: Graph) -> LayerCost:
-    """MACs times 1 where both operands have at most 4 bits, times 4 otherwise.
+    """MACs times 1 where both operands have at most 4 bits, 2 where one has more, 4 where both have.
 
-    What an array of the accelerator's processing elements takes. Elementwise layers and moves cost
-    nothing.
+    What the three modes of the accelerator's array take, whose processing elements make four, two
+    or one of these products a cycle. Elementwise layers and moves cost nothing.
     """
 
     def cost(layer: str, weight_bits: int, activation_bits: int) -> float:
-        return macs(graph, layer) * (1 if max(weight_bits, activation_bits) <= 4 else 4)
+        wide = (weight_bits > 4) + (activation_bits > 4)
+        return macs(graph, layer) * (1, 2, 4)[wide]
 
     return cost
 
