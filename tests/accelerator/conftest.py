@@ -19,7 +19,10 @@ def make_layer(
     padding: int = 0,
     output_padding: int = 0,
     bits: int = 8,
+    weight_bits: int | None = None,
 ) -> WorkLayer:
+    """``bits``: of input and output, and of weights where ``weight_bits`` is not given."""
+
     def out(axis: int) -> int:
         if kind == "conv_transpose2d":
             return (side[axis] - 1) * stride - 2 * padding + kernel[axis] + output_padding
@@ -35,7 +38,7 @@ def make_layer(
         stride,
         padding,
         output_padding,
-        weight_bits=bits,
+        weight_bits=weight_bits or bits,
     )
 
 

@@ -36,7 +36,7 @@ def most_bytes(tiling: Tiling) -> int:
     )
 
 
-@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize(("weights", "bits"), [(4, 4), (4, 8), (8, 4), (8, 8)])
 @pytest.mark.parametrize(
     ("mapping", "block"),
     [
@@ -52,9 +52,10 @@ def test_read_bytes_are_those_of_the_busiest_cycle(
     small: AcceleratorConfig,
     mapping: str,
     block: tuple[int, int] | None,
+    weights: int,
     bits: int,
 ) -> None:
-    made = layer("conv_transpose2d", 6, 5, (7, 6), (4, 4), 2, 1, bits=bits)
+    made = layer("conv_transpose2d", 6, 5, (7, 6), (4, 4), 2, 1, bits=bits, weight_bits=weights)
     tiling = tile_layer(made, small, mapping, block)
     assert most_bytes(tiling) <= read_bytes_per_cycle(tiling)
     # Below it where places meet inserted zeros, or where slots choose from unequal numbers.
@@ -67,5 +68,7 @@ def test_a_wide_mux_asks_for_more_than_the_port_gives(layer: Callable[..., WorkL
     made = layer("conv_transpose2d", 64, 3, (32, 32), (4, 4), 2, 1, bits=4)
     assert read_bytes_per_cycle(tile_layer(made, config, "phases", (4, 4))) == 128
     assert read_port_bytes(config) == 128
+    mixed = layer("conv_transpose2d", 64, 3, (32, 32), (4, 4), 2, 1, bits=8, weight_bits=4)
+    assert read_bytes_per_cycle(tile_layer(mixed, config, "phases", (4, 4))) == 128
     wider = replace(config, array=replace(config.array, mux_width=16))
     assert read_bytes_per_cycle(tile_layer(made, wider, "phases", (8, 8))) > 128

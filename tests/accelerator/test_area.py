@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from esca.accelerator import load_config, preset_names
+from esca.accelerator import AcceleratorConfig, load_config, preset_names
 from esca.accelerator.area import ARRAY_BLOCKS, adder, area, gate_counts, multiplexer, multiplier
 
 
@@ -35,6 +35,29 @@ def test_totals_and_scaling(name: str) -> None:
         assert estimate.total.low <= estimate.total.value <= estimate.total.high
         parts = sum(estimate.blocks[block].value for block in ARRAY_BLOCKS)
         assert estimate.array.value == pytest.approx(parts)
+
+
+def test_a_mode_takes_what_the_others_lack() -> None:
+    """Four 4 x 4 multipliers, three adders between them, shifted or not, serve all three modes."""
+    config = load_config("dense-16x16")
+    place = (4 * multiplier(4, 4), 3 * adder(12) + 3 * multiplexer(2, 12) + adder(20))
+    counts = gate_counts(config)
+    assert (counts["multipliers"], counts["adders"]) == tuple(256 * gates for gates in place)
+    assert gate_counts(_with_macs(config, 1, 1, 4)) == counts
+    only = gate_counts(_with_macs(config, 1, 1, 1))
+    assert only["adders"] == 256 * (3 * adder(12) + adder(20))
+    assert only["registers"].flip_flop == 256 * (3 * 8 + 20)
+    # Four 4 x 8 products a cycle: eight multipliers, and two operands of 32 bits.
+    more = gate_counts(_with_macs(config, 1, 4, 8))
+    assert more["multipliers"] == 256 * 8 * multiplier(4, 4)
+    assert more["adders"] == 256 * (7 * adder(12) + 4 * multiplexer(2, 12) + adder(20))
+    assert more["registers"].flip_flop == 256 * (3 * 32 + 20)
+
+
+def _with_macs(config: AcceleratorConfig, *macs: int) -> AcceleratorConfig:
+    wide, mixed, narrow = macs
+    array = replace(config.array, macs_8bit=wide, macs_4x8=mixed, macs_4bit=narrow)
+    return replace(config, array=array)
 
 
 def test_muxes_are_what_they_cost() -> None:

@@ -11,6 +11,7 @@ from esca.accelerator import (
     parse_config,
     preset_names,
 )
+from esca.accelerator.config import MODES
 from esca.errors import EscaError
 
 
@@ -43,7 +44,11 @@ def test_derived_figures() -> None:
     config = load_config("esca-16x16")
     assert config.accumulator_rows == 131072 // 2 // 4 // 16
     assert config.dram_bytes_per_cycle == 32
-    assert (config.macs_per_cycle(8), config.macs_per_cycle(4)) == (256, 1024)
+    assert [config.macs_per_cycle(mode) for mode in MODES] == [1024, 512, 256]
+    assert [config.array.runs(mode) for mode in MODES] == list(MODES)
+    published = load_config("esca-published")
+    assert [published.macs_per_cycle(mode) for mode in MODES] == [1024, 256, 256]
+    assert [published.array.runs(mode) for mode in MODES] == ["4x4", "8x8", "8x8"]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +56,8 @@ def test_derived_figures() -> None:
     [
         (("array", "colums"), 16, r"mine.yaml: array.colums: Unexpected"),
         (("array", "rows"), 0, r"mine.yaml: array.rows: .*greater than or equal to 1, got 0"),
+        (("array", "macs_4x8"), 5, r"mine.yaml: array: .*macs_4x8 <= macs_4bit, got 1, 5, 4"),
+        (("array", "macs_8bit"), 3, r"expected macs_8bit <= macs_4x8 .*, got 3, 2, 4"),
         (("frequency",), 1, r"mine.yaml: frequency: Unexpected"),
         (("mappings",), ["diagonal"], r"mappings.0: .*'diagonal'"),
         (("mappings",), ["phases", "phases"], r"mappings names one twice"),
@@ -74,6 +81,10 @@ def test_a_missing_field_and_a_missing_file_are_named(tmp_path) -> None:
     del data["engines"]["epilogue_lanes"]
     with pytest.raises(EscaError, match=r"engines.epilogue_lanes: Field required"):
         config_from_data(data, "x")
+    data = config_data(load_config("esca-16x16"))
+    del data["array"]["macs_4x8"]
+    with pytest.raises(EscaError, match=r"mine.yaml: array.macs_4x8: Field required"):
+        parse_config(yaml.safe_dump(data), "mine.yaml")
     with pytest.raises(EscaError, match=r"none.yaml: no such configuration file"):
         load_config(tmp_path / "none.yaml")
     with pytest.raises(EscaError, match=r"'eska' is none of .*esca-16x16"):

@@ -17,16 +17,27 @@ from esca.accelerator import (
     time_workload,
 )
 from esca.accelerator.activity import COMPONENTS, Use, layer_uses, offered, values_read
+from esca.accelerator.config import MODES
 from esca.accelerator.energy import Prices, frame_energy
 from esca.accelerator.structure import bank_bytes, sum_bits
 from esca.accelerator.technology import NODES, Energies, load_technology
 from esca.errors import EscaError
 
 
-def alone(config: AcceleratorConfig, bits: int = 8) -> FrameTiming:
-    layer = make_layer("conv2d", 32, 16, (8, 8), (1, 1), bits=bits)
+def alone(config: AcceleratorConfig, bits: int = 8, weight_bits: int | None = None) -> FrameTiming:
+    layer = make_layer("conv2d", 32, 16, (8, 8), (1, 1), bits=bits, weight_bits=weight_bits)
     config = replace(config, mappings=("compressed",))
     return time_workload(Workload("alone", (layer,), layer.inputs, ("y",)), config)
+
+
+FLIP_FLOP = 0.001701 * 0.03 / Energies(load_technology("default"), 28).add(8).value
+CHOICE = 1.5 * 0.000567 * 0.03 / Energies(load_technology("default"), 28).add(8).value
+"""pJ of a bit at 45 nm: clocked, or through a 2:1 multiplexer."""
+
+
+def added(bits: int) -> float:
+    """pJ at 45 nm, on the line from 0.03 (8 bits) to 0.1 (32)."""
+    return 0.03 + 0.07 * (bits - 8) / 24
 
 
 def test_one_layer_by_hand() -> None:
@@ -36,8 +47,9 @@ def test_one_layer_by_hand() -> None:
     pj = {name: 1e6 * e.value for name, e in made.components.items()}
     macs = 64 * 32 * 16
     assert pj["multipliers"] == pytest.approx(macs * 0.2)
-    # 16-bit products over 16 rows: sums of 20 bits, on the line from 0.03 (8) to 0.1 (32).
-    assert pj["adders"] == pytest.approx(macs * (0.03 + 0.07 * 12 / 24))
+    # 16-bit products over 16 rows: sums of 20 bits. Four 4 x 4 products are composed by three
+    # additions of 12 bits, each behind the choice of a shift.
+    assert pj["adders"] == pytest.approx(macs * (added(20) + 3 * (added(12) + 12 * CHOICE)))
     assert pj["mux"] == 0
     dram = 32 * 16 + 32 * 64 + 16 * 64  # weights, inputs, outputs
     assert frame.dram_bytes == dram
@@ -48,10 +60,9 @@ def test_one_layer_by_hand() -> None:
     # Inputs in once and past the array once; banks of 32 KiB. Outputs in and out.
     assert pj["activation_buffer"] == pytest.approx(2 * 32 * 64 * kb32)
     assert pj["output_buffer"] == pytest.approx(2 * 16 * 64 * kb32)
-    flip_flop = 0.001701 * 0.03 / Energies(load_technology("default"), 28).add(8).value
     clocked = 2 * 64 * 256 * (8 + 20) + 2 * (256 * 8) * 16
-    assert pj["registers"] == pytest.approx(clocked * flip_flop)
-    lane = 32 * 17 / 64 * 0.2 + 32 * 16 / 64 * 0.2 + 3 * 0.1 + 8 * 32 * flip_flop
+    assert pj["registers"] == pytest.approx(clocked * FLIP_FLOP)
+    lane = 32 * 17 / 64 * 0.2 + 32 * 16 / 64 * 0.2 + 3 * 0.1 + 8 * 32 * FLIP_FLOP
     assert pj["epilogue"] == pytest.approx(64 * 16 * lane)
 
 
@@ -61,8 +72,34 @@ def test_four_bits_by_hand() -> None:
     macs = 64 * 32 * 16
     assert 1e6 * made.components["multipliers"].value == pytest.approx(macs * 0.05)
     # Four products of 8 bits in a place: three sums of 10 bits, then one of 8 + log2(64) = 14.
-    one, inside = 0.03 + 0.07 * 6 / 24, 0.03 + 0.07 * 2 / 24
-    assert 1e6 * made.components["adders"].value == pytest.approx(macs / 4 * (one + 3 * inside))
+    inside = added(10) + 10 * CHOICE
+    wanted = macs / 4 * (added(14) + 3 * inside)
+    assert 1e6 * made.components["adders"].value == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(("weights", "activations"), [(4, 8), (8, 4)])
+def test_one_operand_of_four_bits_by_hand(weights: int, activations: int) -> None:
+    """One tile of 32 rows, two in each place, over 64 positions."""
+    frame = alone(load_config("dense-16x16"), activations, weights)
+    (made,) = frame_energy(frame, 45).layers
+    pj = {name: 1e6 * e.value for name, e in made.components.items()}
+    macs = 64 * 32 * 16
+    assert pj["multipliers"] == pytest.approx(macs * 2 * 0.05)
+    # Each product of 12 bits is composed once; two are added to 13, then to 12 + log2(32) = 17.
+    composed, inside = added(12) + 12 * CHOICE, added(13) + 13 * CHOICE
+    assert pj["adders"] == pytest.approx(macs * composed + macs / 2 * (inside + added(17)))
+    clocked = 64 * 256 * (2 * activations + 17) + 256 * 2 * weights * 16
+    assert pj["registers"] == pytest.approx(clocked * FLIP_FLOP)
+
+
+def test_an_array_without_the_mode_multiplies_eight_bits() -> None:
+    published = load_config("esca-published")
+    mixed, wide = (
+        frame_energy(alone(published, 8, weights)).layers[0].components for weights in (4, 8)
+    )
+    same = ("multipliers", "adders", "registers", "activation_buffer", "accumulators")
+    assert [mixed[name] for name in same] == [wide[name] for name in same]
+    assert mixed["weight_buffer"].value < wide["weight_buffer"].value  # stored as they are
 
 
 @pytest.fixture(scope="module")
@@ -117,10 +154,12 @@ def test_inputs_that_are_offered_are_counted(mapping: str, small: AcceleratorCon
 def test_sums_fit() -> None:
     """Sums that a PE hands on hold the largest sum over the rows of the array."""
     config = load_config("esca-16x16")
-    for bits, macs in ((4, 4), (8, 1)):
-        largest = (2**bits - 1) * 2 ** (bits - 1)
-        assert config.array.rows * macs * largest < 2 ** (sum_bits(config, bits, False))
-        assert config.array.rows * largest < 2 ** (sum_bits(config, bits, True) // macs)
+    for mode in MODES:
+        widths, macs = [int(width) for width in mode.split("x")], config.array.macs(mode)
+        for weights, activations in (widths, widths[::-1]):
+            largest = (2**activations - 1) * 2 ** (weights - 1)
+            assert config.array.rows * macs * largest < 2 ** (sum_bits(config, mode, False))
+            assert config.array.rows * largest < 2 ** (sum_bits(config, mode, True) // macs)
 
 
 def test_what_has_no_price_is_an_error(frames: list[FrameTiming]) -> None:

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.accelerator.test_mappings import built, layers
+from tests.accelerator.test_mappings import built, layers, widths_of_operands
 
 from esca.accelerator import load_config, plan_layer
 from esca.accelerator.closed_form import pipeline_cycles, uniform_cycles
@@ -39,14 +39,12 @@ def test_closed_form_of_equal_units(count, a, e, drain, latency) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    layers, st.integers(1, 300), st.integers(1, 300), st.integers(1, 64), st.sampled_from([4, 8])
-)
+@given(layers, st.integers(1, 300), st.integers(1, 300), st.integers(1, 64), widths_of_operands)
 def test_formula_and_events_agree_on_layers(
-    small, drawn, cin: int, cout: int, side: int, bits: int
+    small, drawn, cin: int, cout: int, side: int, bits: tuple[int, int]
 ) -> None:
     kind, _, _, (_, width), *rest = drawn
-    layer = built((kind, cin, cout, (side, width), *rest), bits)
+    layer = built((kind, cin, cout, (side, width), *rest), *bits)
     drain = small.array.rows + small.array.columns - 2
     for tiling in candidate_tilings(layer, small)[:3]:
         try:

@@ -19,9 +19,13 @@ def test_costs_are_those_of_the_layers_own_plans() -> None:
     assert total == pytest.approx(frame.latency_ms, rel=0.05)
 
 
-def test_the_array_has_two_modes() -> None:
-    cost = latency_cost(avatar_workload("base", 512, "texture", "w8a8"), load_config("esca-16x16"))
-    assert cost(LAST, 4, 8) == cost(LAST, 8, 8)
+def test_the_array_has_three_modes() -> None:
+    workload = avatar_workload("base", 512, "texture", "w8a8")
+    cost = latency_cost(workload, load_config("esca-16x16"))
     assert 3 < cost(LAST, 8, 8) / cost(LAST, 4, 4) <= 4.2
+    assert cost(LAST, 8, 8) / cost(LAST, 4, 8) == pytest.approx(2, rel=0.02)
+    assert cost(LAST, 8, 4) == pytest.approx(cost(LAST, 4, 8), rel=0.01)
+    published = latency_cost(workload, load_config("esca-published"))
+    assert published(LAST, 4, 8) == published(LAST, 8, 8)
     with pytest.raises(EscaError, match=r"no layer 'dec.nose'"):
         cost("dec.nose", 4, 4)

@@ -34,7 +34,11 @@ PLAIN = Recipe("t", range="minmax", weight_range="minmax", granularity="channel_
 RECIPES = {
     "w4a4": PLAIN.with_bits("w4a4"),
     "w8a8": PLAIN.with_bits("w8a8"),
-    "mixed": replace(PLAIN, texel_bias=4, overrides=(Override("*conv1*", 8, 8),)),
+    "w4a8": PLAIN.with_bits("w4a8"),
+    "w8a4": PLAIN.with_bits("w8a4"),
+    "mixed": replace(
+        PLAIN, texel_bias=4, overrides=(Override("*conv1*", 8, 8), Override("*conv2*", 4, 8))
+    ),
 }
 NIBBLES = replace(RECIPES["w4a4"], texel_bias=4, texture=4)
 
@@ -61,7 +65,7 @@ def tiny(decoder: Callable, frames: Callable) -> tuple[QuantizedGraph, dict[str,
     return quantized_of(decoder("residual", 8), feeds, RECIPES["w4a4"]), feeds
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", ["w4a4", "w8a8", "w4a8", "mixed"])
 @pytest.mark.parametrize("variant", ["plain", "residual", "upsample"])
 @pytest.mark.parametrize("preset", ["esca-16x16", "dense-16x16", "edge-8x8"])
 def test_small_decoders(decoder, frames, variant: str, recipe: str, preset: str) -> None:
@@ -153,7 +157,7 @@ def sizes(channels: int, side: int) -> st.SearchStrategy[tuple[int, int, int, in
     st.integers(0, 3),
     st.one_of(sizes(40, 12), sizes(300, 4), sizes(4, 64)),
     st.sampled_from(["dense", "compressed", "phases", "scatter"]),
-    st.sampled_from(["w4a4", "w8a8"]),
+    st.sampled_from(["w4a4", "w4a8", "w8a4", "w8a8"]),
     st.integers(0, 2**31),
 )
 # A channel's 25 taps lie on two tiles, and some of its rows wait for the next chunk.
@@ -168,6 +172,12 @@ def sizes(channels: int, side: int) -> st.SearchStrategy[tuple[int, int, int, in
 @example(True, 6, 4, 3, (3, 4, 1, 2), "compressed", "w4a4", 0)
 @example(True, 2, 4, 2, (3, 4, 2, 2), "compressed", "w4a4", 0)
 @example(False, 1, 4, 1, (3, 8, 16, 1), "dense", "w4a4", 0)
+# Two products in each place, by every mapping; of the last ones one place is half filled.
+@example(True, 4, 2, 1, (13, 7, 6, 5), "dense", "w4a8", 0)
+@example(True, 4, 2, 1, (13, 7, 6, 5), "compressed", "w4a8", 0)
+@example(True, 4, 2, 1, (13, 7, 6, 5), "phases", "w4a8", 0)
+@example(True, 3, 2, 1, (5, 3, 6, 5), "scatter", "w4a8", 0)
+@example(False, 3, 1, 1, (5, 3, 6, 5), "phases", "w8a4", 0)
 def test_mappings_compute_the_runtime_s_integers(
     small, up, kernel, stride, padding, size, mapping, bits, seed
 ) -> None:
@@ -246,6 +256,8 @@ def test_round_trips(tiny, tmp_path: Path) -> None:
         load_program(path)
     with pytest.raises(EscaError, match="unknown key 'halves'"):
         parse_instructions("00000 array array halves=1\n", "text")
+    with pytest.raises(EscaError, match=r"mode is '8x4', expected one of 4x4, 4x8, 8x8"):
+        parse_instructions("00000 array array mode=8x4\n", "text")
     with pytest.raises(EscaError, match="waits for an instruction that does not come before"):
         parse_instructions("00000 array array after=0\n", "text")
 
@@ -260,6 +272,7 @@ def test_round_trips(tiny, tmp_path: Path) -> None:
         ("epilogue", None, "is overwritten before it was read|its place holds|does not hold"),
         ("store", None, "overwritten before it was read|its place holds"),
         ("load_weights", {"bytes": 1}, "it says 1"),
+        ("array", {"mode": "4x8"}, "mode '4x8', its operands are packed for '4x4'"),
     ],
 )
 def test_a_corrupted_schedule_is_noticed(tiny, op: str, change, message: str) -> None:

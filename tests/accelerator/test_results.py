@@ -46,6 +46,8 @@ def test_the_trace_has_one_row_an_engine(frame: FrameTiming) -> None:
     spans = [event for event in events if event["ph"] == "X"]
     assert len(spans) == len(frame.timeline)
     assert max(e["ts"] + e["dur"] for e in spans) <= frame.latency_ms * 1e3
+    said = {event["args"].get("mode") for event in spans if event["tid"] == rows["array"]}
+    assert said == {layer.mode for layer in frame.layers if layer.engine == "array"}
 
 
 def test_the_table_names_every_layer(frame: FrameTiming) -> None:

@@ -7,13 +7,17 @@ import pytest
 from esca.accelerator import (
     Workload,
     avatar_workload,
+    graph_workload,
     load_config,
     plan_layer,
     preset_names,
     time_workload,
 )
-from esca.avatars import VARIANTS
+from esca.accelerator.shapes import decoder_shapes
+from esca.avatars import VARIANTS, AvatarConfig
 from esca.errors import EscaError
+from esca.quantization import Recipe
+from esca.quantization.recipe import Override
 
 
 def timed(variant: str, part: str, bits: str, preset: str = "esca-16x16", size: int = 1024):
@@ -45,6 +49,41 @@ def test_against_the_dense_array_and_the_published_mapping() -> None:
     assert dense / ours >= 7
     # The published 12.51 ms; what is modelled here on top of its tiles times rows is under 0.1%.
     assert published / 500e6 * 1e3 == pytest.approx(12.7, abs=0.05)
+
+
+def mixed(size: int, *layers: str) -> Workload:
+    """The texture decoder at w4a4, with these convolutions at w4a8."""
+    overrides = tuple(Override(f"*texture_decoder*{layer}*", 4, 8) for layer in layers)
+    recipe = Recipe("mixed", overrides=overrides).with_bits("w4a4")
+    graph = decoder_shapes(AvatarConfig("base", size, vertices=7306))
+    return graph_workload(graph, recipe).texture_part()
+
+
+def test_weights_of_four_bits_take_half_the_time_of_eight() -> None:
+    """Activations of 8 bits make 4 x 8 products: two a place and cycle."""
+    narrow, half, whole = (timed("base", "texture", bits) for bits in ("w4a4", "w4a8", "w8a8"))
+    assert half.cycles / whole.cycles == pytest.approx(0.5, rel=0.01)
+    assert half.cycles / narrow.cycles == pytest.approx(2, rel=0.07)
+    assert {layer.mode for layer in half.layers} == {"4x8"}
+    assert half.useful_utilization >= 0.9
+    plain, wide = (
+        timed("base", "texture", bits, "esca-published").cycles for bits in ("w4a8", "w8a8")
+    )
+    assert plain == pytest.approx(wide, rel=1e-3)  # weights from DRAM are half
+
+
+def test_layers_of_a_mixed_decoder_take_what_they_take_in_uniform_ones() -> None:
+    config = load_config("esca-16x16")
+    narrow, half = (timed("base", "texture", bits, size=512) for bits in ("w4a4", "w4a8"))
+    chosen = ("2.conv2", "3.conv2")
+    found = time_workload(mixed(512, *chosen), config)
+    wanted = [
+        (b if any(name in a.name for name in chosen) else a).engine_cycles
+        for a, b in zip(narrow.layers, half.layers, strict=True)
+    ]
+    assert [layer.engine_cycles for layer in found.layers] == wanted
+    assert [layer.mode for layer in found.layers].count("4x8") == 2
+    assert found.cycles == pytest.approx(sum(wanted) + sum(found.waited_cycles.values()), rel=0.01)
 
 
 def test_a_warp_frame_is_timed_within_a_second() -> None:

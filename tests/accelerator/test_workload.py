@@ -78,6 +78,20 @@ def test_multiply_accumulates_are_those_that_land() -> None:
     assert make_layer("conv2d", 2, 5, (5, 5), (3, 3), 1, 1).macs == 13 * 13 * 10
 
 
+@pytest.mark.parametrize(
+    ("weights", "activations", "mode", "widths"),
+    [
+        (2, 4, "4x4", (4, 4)),
+        (4, 5, "4x8", (4, 8)),
+        (8, 3, "4x8", (8, 4)),
+        (5, 8, "8x8", (8, 8)),
+    ],
+)
+def test_the_mode_is_that_of_both_operands(weights, activations, mode: str, widths) -> None:
+    made = make_layer("conv2d", 2, 2, (3, 3), bits=activations, weight_bits=weights)
+    assert (made.array_mode, made.operand_widths) == (mode, widths)
+
+
 def test_bytes_are_packed() -> None:
     assert [stored_bytes(7, bits) for bits in (2, 4, 5, 8, 9, 16)] == [4, 4, 7, 7, 14, 14]
     assert TensorShape("t", (3, 2, 5), 4).bytes == 2 * 8

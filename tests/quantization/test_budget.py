@@ -70,11 +70,12 @@ def test_costs(decoder):
     graph = decoder()
     cost, size = mac_cost(graph), byte_cost(graph)
     whole = macs(graph, "conv2")
-    assert [cost("conv2", *bits) / whole for bits in ((4, 4), (4, 8), (8, 8))] == [1, 4, 4]
+    assert [cost("conv2", *bits) / whole for bits in ((4, 4), (4, 8), (8, 8))] == [1, 2, 4]
+    assert cost("conv2", 8, 4) == cost("conv2", 4, 8)
     assert size("conv2", 4, 8) == graph.weight_op("conv2").weight.numel() / 2
     recipe = Recipe("r")
     assert fixed_cost(graph, recipe, cost) == 4 * (macs(graph, "fc") + macs(graph, "mesh"))
-    assert unit_cost(Unit(("conv1", "conv2"), 8), Bits(4, 4), cost) == 4 * (
+    assert unit_cost(Unit(("conv1", "conv2"), 8), Bits(4, 4), cost) == 2 * (
         macs(graph, "conv1") + whole
     )
 

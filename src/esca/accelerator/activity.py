@@ -21,9 +21,13 @@ from esca.accelerator.plan import LayerPlan
 from esca.accelerator.schedule import Traffic
 from esca.accelerator.structure import (
     ACCUMULATOR_BITS,
+    COMPOSING_BITS,
+    PRODUCT_BITS,
     SCALE_BITS,
     SLOPE_BITS,
+    SMALL_PRODUCTS,
     sum_bits,
+    switched_shifts,
 )
 from esca.accelerator.workload import TensorShape, stored_bytes
 from esca.errors import EscaError
@@ -112,19 +116,20 @@ def _read(tensors: tuple[TensorShape, ...]) -> Iterator[Use]:
 
 
 def _array(plan: LayerPlan, tiling: Tiling, config: AcceleratorConfig) -> Iterator[Use]:
-    layer, array = plan.layer, config.array
-    bits, macs = layer.array_bits, tiling.macs_per_pe
+    array, macs = config.array, tiling.macs_per_pe
     along = tiling.mapping == "scatter"
-    yield Use("multipliers", "multiply", tiling.occupied, (bits, bits))
-    sums = sum_bits(config, bits, along)
+    small = SMALL_PRODUCTS[tiling.mode]
+    yield Use("multipliers", "multiply", tiling.occupied * small, (4, 4))
+    yield from _inside(config, tiling.occupied * (small - 1), COMPOSING_BITS)
+    sums = sum_bits(config, tiling.mode, along)
     if along:
         yield Use("adders", "add", tiling.occupied, (sums // macs, 0))
     else:
         yield Use("adders", "add", tiling.occupied / macs, (sums, 0))
-        inside = tiling.occupied * (macs - 1) / macs
-        yield Use("adders", "add", inside, (2 * bits + ceil(log2(macs)), 0))
+        width = PRODUCT_BITS[tiling.mode] + ceil(log2(macs))
+        yield from _inside(config, tiling.occupied * (macs - 1) / macs, width)
     pe_cycles = tiling.ideal_cycles * array.rows * array.columns
-    operand = bits if along else bits * macs
+    operand = tiling.widths[1] * (1 if along else macs)
     yield Use("registers", "register_bit", pe_cycles * (operand * tiling.mux_width + sums))
     loads = sum(tiling.passes[unit.part[0]].k_tiles for unit in plan.units)
     yield Use("registers", "register_bit", loads * tiling.tile_bytes * 8 * array.rows)
@@ -133,6 +138,13 @@ def _array(plan: LayerPlan, tiling: Tiling, config: AcceleratorConfig) -> Iterat
         stages = max(tiling.mux_width - 1, ceil(log2(array.mux_width)))
         yield Use("mux", "choose_bit", pe_cycles * operand * stages)
     yield from _array_buffers(plan, tiling)
+
+
+def _inside(config: AcceleratorConfig, count: float, bits: int) -> Iterator[Use]:
+    """Additions between the products of a PE, one operand of each shifted or not."""
+    yield Use("adders", "add", count, (bits, 0))
+    if switched_shifts(config):
+        yield Use("adders", "choose_bit", count * bits)
 
 
 def _array_buffers(plan: LayerPlan, tiling: Tiling) -> Iterator[Use]:
@@ -204,10 +216,10 @@ def _epilogue(
 
 def _linear(plan: LayerPlan, config: AcceleratorConfig) -> Iterator[Use]:
     """Weights pass a buffer once; the vector is read for every MAC."""
-    layer, bits = plan.layer, plan.layer.array_bits
-    yield Use("linear", "multiply", layer.macs, (bits, bits))
+    layer, widths = plan.layer, plan.layer.operand_widths
+    yield Use("linear", "multiply", layer.macs, widths)
     yield Use("linear", "add", layer.macs, (ACCUMULATOR_BITS, 0))
-    yield Use("linear", "register_bit", layer.macs * (2 * bits + ACCUMULATOR_BITS))
+    yield Use("linear", "register_bit", layer.macs * (sum(widths) + ACCUMULATOR_BITS))
     yield Use("linear", "sram_byte", layer.weight_bytes)
     vector = stored_bytes(layer.macs, layer.input.bits)
     yield Use("activation_buffer", "sram_byte", vector)

@@ -1,8 +1,9 @@
 """Area from gate counts: standard gates and SRAM cells of everything that a configuration names.
 
 Multipliers are AND arrays with full adders, adders ripple, a full adder is two XOR2 and three
-NAND2, a 2:1 multiplexer three NAND2. Control, clock tree, the interface to DRAM and wiring are in
-no figure (see ``high`` of the gates for placement that is not full).
+NAND2, a 2:1 multiplexer three NAND2. Control, clock tree, the interface to DRAM, wiring and the
+choice of operand bits for each small multiplier are in no figure (see ``high`` of the gates for
+placement that is not full).
 """
 
 from collections.abc import Mapping
@@ -15,10 +16,13 @@ from esca.accelerator.energy import sum_of
 from esca.accelerator.plan import LINEAR_UNIT_BYTES
 from esca.accelerator.structure import (
     ACCUMULATOR_BITS,
+    COMPOSING_BITS,
     SCALE_BITS,
     SLOPE_BITS,
     TEXTURE_CHANNELS,
     operand_bits,
+    small_products,
+    switched_shifts,
     widest_sum_bits,
 )
 from esca.accelerator.technology import NOTHING, Estimate, TechnologyTable, figure, load_technology
@@ -147,15 +151,17 @@ def gate_counts(config: AcceleratorConfig) -> dict[Block, Gates]:
 
 
 def _pe(config: AcceleratorConfig) -> dict[Block, Gates]:
-    """One processing element: 8 x 8 products are composed of 4 x 4 ones."""
-    array = config.array
-    small = max(4 * array.macs_8bit, array.macs_4bit)
+    """One processing element: 4 x 8 and 8 x 8 products are composed of 4 x 4 ones."""
+    array, small = config.array, small_products(config)
     operand, sums = operand_bits(config), widest_sum_bits(config)
     select = 2 * (operand // 4) * ceil(log2(array.mux_width)) if array.mux_width > 1 else 0
     return {
         "multipliers": small * multiplier(4, 4),
-        # Between the small products (to compose, or to sum), then into the sum from above.
-        "adders": (small - 1) * adder(12) + adder(sums),
+        # Between the small products (to compose, one shifted, or to sum), then into the sum from
+        # above.
+        "adders": (small - 1) * adder(COMPOSING_BITS)
+        + switched_shifts(config) * multiplexer(2, COMPOSING_BITS)
+        + adder(sums),
         "mux": multiplexer(array.mux_width, operand)
         + registers((array.mux_width - 1) * operand + select),
         # Activations on their way, two sets of weights, sums.

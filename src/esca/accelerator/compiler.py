@@ -52,7 +52,7 @@ def compile_program(
         for plan in scheduled.plans
     )
     instructions = tuple(
-        instruction(job, entry, scheduled.plans[entry.layer].engine)
+        instruction(job, entry, scheduled.plans[entry.layer])
         for job, entry in zip(scheduled.jobs, scheduled.entries, strict=True)
     )
     ordered = Workload(

@@ -6,7 +6,7 @@ configuration goes into every result made with it.
 
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -15,6 +15,10 @@ from esca.settings import STRICT, Settings
 
 MappingName = Literal["im2col", "dense", "compressed", "phases", "scatter"]
 Node = Literal[45, 28, 7]
+ArrayMode = Literal["4x4", "4x8", "8x8"]
+"""Widths of the operands that a PE multiplies, the narrower first: weight or activation."""
+
+MODES: tuple[ArrayMode, ...] = get_args(ArrayMode)
 
 ACCUMULATOR_BYTES = 4
 """One int32 accumulator."""
@@ -26,18 +30,39 @@ Positive = Annotated[int, Field(ge=1)]
 class Array:
     """The weight-stationary array: reduction along rows, outputs along columns.
 
-    ``macs_8bit``, ``macs_4bit``: multiply-accumulates of one PE a cycle when both operands have at
-    most 8, or at most 4 bits. ``mux_width``: input values that a row offers each of its PEs to
-    choose from. ``weight_port_bytes_per_cycle``: from the weight buffer into the idle half of the
-    PEs' weight registers; never more than one row of the array a cycle.
+    ``macs_8bit``, ``macs_4x8``, ``macs_4bit``: multiply-accumulates of one PE a cycle when both
+    operands have at most 8 bits, one of them at most 4, or both at most 4. A PE that composes its
+    8 x 8 product of four 4 x 4 ones (Bit Fusion, arXiv 1712.01507) has two 4 x 8 products in them:
+    1, 2, 4. An array without a mode for them takes as long as for 8 x 8: 1, 1, 4. ``mux_width``:
+    input values that a row offers each of its PEs to choose from. ``weight_port_bytes_per_cycle``:
+    from the weight buffer into the idle half of the PEs' weight registers; never more than one row
+    of the array a cycle.
     """
 
     rows: Positive
     columns: Positive
     macs_8bit: Positive
+    macs_4x8: Positive
     macs_4bit: Positive
     mux_width: Positive
     weight_port_bytes_per_cycle: Positive
+
+    @model_validator(mode="after")
+    def _narrower_is_not_slower(self) -> Self:
+        if not self.macs_8bit <= self.macs_4x8 <= self.macs_4bit:
+            raise ValueError(
+                "expected macs_8bit <= macs_4x8 <= macs_4bit, got "
+                f"{self.macs_8bit}, {self.macs_4x8}, {self.macs_4bit}"
+            )
+        return self
+
+    def macs(self, mode: ArrayMode) -> int:
+        """Multiply-accumulates of one PE a cycle."""
+        return {"4x4": self.macs_4bit, "4x8": self.macs_4x8, "8x8": self.macs_8bit}[mode]
+
+    def runs(self, mode: ArrayMode) -> ArrayMode:
+        """The mode that operands of ``mode`` run in: widened to ``8x8`` where that is as fast."""
+        return mode if self.macs(mode) > self.macs_8bit else "8x8"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -138,10 +163,9 @@ class AcceleratorConfig:
         dram = self.memory.dram_bytes_per_second / self.clock_hertz
         return min(dram, float(self.memory.dma_bytes_per_cycle))
 
-    def macs_per_cycle(self, bits: int) -> int:
-        """Peak multiply-accumulates of the array a cycle at 4 or 8 bits."""
-        array = self.array
-        return array.rows * array.columns * (array.macs_4bit if bits == 4 else array.macs_8bit)
+    def macs_per_cycle(self, mode: ArrayMode) -> int:
+        """Peak multiply-accumulates of the array a cycle."""
+        return self.array.rows * self.array.columns * self.array.macs(mode)
 
 
 _CONFIG = Settings(

@@ -8,7 +8,8 @@ in ``after`` have given their result and all in ``reuses`` have ended (semaphore
 * ``load_rows``: rows of tensors, from DRAM into the layer's windows.
 * ``load_biases``, ``load_residual``: what the epilogue of a unit adds, into half ``extras``;
   ``range`` counts the layer's texel biases in order of units.
-* ``array``: streams ``raster`` past the weights of ``part`` into ``half`` of the accumulators.
+* ``array``: streams ``raster`` past the weights of ``part`` into ``half`` of the accumulators, the
+  PEs in ``mode`` (``4x4``, ``4x8`` or ``8x8``).
 * ``epilogue``: drains that half, requantizes, writes to the output's region or to ``results``.
 * ``elementwise``, ``linear``, ``move``, ``upsample``, ``grid_sample``: an engine makes the outputs
   in ``raster``.
@@ -21,7 +22,9 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, get_args
 
+from esca.accelerator.config import MODES
 from esca.accelerator.events import Job
+from esca.accelerator.plan import LayerPlan
 from esca.accelerator.schedule import Entry
 from esca.errors import EscaError
 
@@ -44,6 +47,7 @@ class Instruction:
     layer: int = 0
     part: tuple[int, int] = (0, 0)
     raster: tuple[int, int, int, int] = (0, 0, 0, 0)
+    mode: str = ""
     values: int = 0
     bytes: int = 0
     range: tuple[int, int] = (0, 0)
@@ -67,8 +71,8 @@ class Instruction:
         )
 
 
-def instruction(job: Job, entry: Entry, engine: str) -> Instruction:
-    """The instruction of a job; ``engine`` is that of its layer."""
+def instruction(job: Job, entry: Entry, plan: LayerPlan) -> Instruction:
+    """The instruction of a job; ``plan`` is that of its layer."""
     unit = entry.unit or entry.serves
     if entry.traffic == "outputs":
         op: Op = "store"
@@ -77,13 +81,14 @@ def instruction(job: Job, entry: Entry, engine: str) -> Instruction:
     elif entry.traffic is not None:
         op = _LOADS[entry.traffic]
     else:
-        op = "elementwise" if engine == "epilogue" else job.queue  # type: ignore[assignment]
+        op = "elementwise" if plan.engine == "epilogue" else job.queue  # type: ignore[assignment]
     return Instruction(
         op,
         job.queue,
         entry.layer,
         unit.part if unit else (0, 0),
         unit.raster if unit else (0, 0, 0, 0),
+        plan.tiling.mode if op == "array" and plan.tiling else "",
         unit.values if unit else 0,
         entry.bytes,
         entry.values,
@@ -137,6 +142,8 @@ def parse_instructions(text: str, source: str) -> tuple[Instruction, ...]:
             name, _, value = word.partition("=")
             if name not in _OPTIONAL:
                 raise EscaError(f"{where}: unknown key {name!r}")
+            if name == "mode" and value not in MODES:
+                raise EscaError(f"{where}: mode is {value!r}, expected one of {', '.join(MODES)}")
             try:
                 given[name] = _meant(name, value)
             except ValueError as error:
@@ -150,6 +157,8 @@ def parse_instructions(text: str, source: str) -> tuple[Instruction, ...]:
 
 def _meant(name: str, value: str) -> Any:
     match name:
+        case "mode":
+            return value
         case "rows":
             cut = (item.split(",") for item in value.split(";")[:-1])
             return tuple((tensor, int(low), int(high)) for tensor, low, high in cut)

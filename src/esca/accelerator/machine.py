@@ -185,6 +185,11 @@ class _Machine:
 
     def _array(self, made: Instruction, step: Step) -> None:
         assert step.tiling is not None
+        if made.mode != step.tiling.mode:
+            raise EscaError(
+                f"layer {step.layer.name!r}: instruction in mode {made.mode!r}, its operands are "
+                f"packed for {step.tiling.mode!r}"
+            )
         p, tile = step.tiling.passes[made.part[0]], made.part[1]
         low, high = arithmetic.rows_read(p, made.raster)
         self._check(made.layer, step.layer.input, low, high)

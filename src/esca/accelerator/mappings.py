@@ -9,8 +9,8 @@
 * ``scatter`` (D): input channels on rows, taps and output channels on columns; products are added
   where they belong, in banks that never meet.
 
-At 4 bits, all but ``scatter`` reduce over ``macs_4bit`` values in each PE; ``scatter`` puts that
-many outputs into each PE.
+Where a PE has several MACs (four at 4 x 4 bits, two at 4 x 8), all but ``scatter`` reduce over as
+many values in each PE; ``scatter`` puts that many outputs into each PE.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from esca.accelerator.axes import (
     transposed_axis,
     zero_inserted_axis,
 )
-from esca.accelerator.config import AcceleratorConfig, Array, MappingName
+from esca.accelerator.config import AcceleratorConfig, Array, ArrayMode, MappingName
 from esca.accelerator.workload import WorkLayer
 from esca.errors import EscaError
 
@@ -146,15 +146,25 @@ class Tiling:
         return sum(p.tiles * p.rows for p in self.passes)
 
     @property
+    def mode(self) -> ArrayMode:
+        """Mode that the array runs the layer in."""
+        return self.array.runs(self.layer.array_mode)
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Bits at which weights and activations stand in the PEs."""
+        return (8, 8) if self.mode == "8x8" else self.layer.operand_widths
+
+    @property
     def macs_per_pe(self) -> int:
         """Multiply-accumulates of a PE a cycle at the layer's bits."""
-        return self.array.macs_4bit if self.layer.array_bits == 4 else self.array.macs_8bit
+        return self.array.macs(self.mode)
 
     @property
     def tile_bytes(self) -> int:
         """Bytes of one full weight tile."""
         macs = self.array.rows * self.array.columns * self.macs_per_pe
-        return macs * self.layer.array_bits // 8
+        return macs * self.widths[0] // 8
 
     @cached_property
     def load_cycles(self) -> int:
@@ -204,7 +214,7 @@ def tile_layer(
     if min(block) < 1 or any(b % s for b, s in zip(block, smallest, strict=True)):
         raise EscaError(f"layer {layer.name!r}: block {block}, expected multiples of {smallest}")
     axes, group = _axes(layer, mapping, block)
-    packed = array.macs_4bit if layer.array_bits == 4 else array.macs_8bit
+    packed = array.macs(layer.array_mode)
     along_columns = mapping == "scatter"
     passes = tuple(
         Pass(

@@ -66,7 +66,8 @@ def program_text(program: MachineProgram) -> str:
     for number, step in enumerate(program.steps):
         mapping = ""
         if step.tiling is not None:
-            mapping = f" {step.tiling.mapping} {step.tiling.block[0]}x{step.tiling.block[1]}"
+            block = "x".join(map(str, step.tiling.block))
+            mapping = f" in {step.tiling.mode} by {step.tiling.mapping} {block}"
         shapes = " ".join("x".join(map(str, t.shape)) for t in step.layer.inputs)
         made = "x".join(map(str, step.layer.output.shape))
         lines.append(

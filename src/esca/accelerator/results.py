@@ -90,6 +90,7 @@ def _layer_data(
         "mapping": layer.mapping,
         "block": None if layer.block is None else list(layer.block),
         "bits": layer.bits,
+        "mode": layer.mode,
         "start": layer.start,
         "end": layer.end,
         "cycles": cycles,
@@ -111,6 +112,8 @@ def chrome_trace(frame: FrameTiming) -> dict[str, Any]:
     """The timeline in the Chrome trace format, one row an engine; times in microseconds."""
     per_cycle = 1e3 * frame.latency_ms / frame.cycles
     rows = {span.engine: index for index, span in enumerate(frame.timeline)}
+    bits = {layer.name: layer.bits for layer in frame.layers}
+    modes = {layer.name: layer.mode for layer in frame.layers}
     named = [
         {"ph": "M", "pid": 0, "tid": row, "name": "thread_name", "args": {"name": engine}}
         for engine, row in rows.items()
@@ -124,6 +127,8 @@ def chrome_trace(frame: FrameTiming) -> dict[str, Any]:
             "cat": span.what,
             "ts": span.start * per_cycle,
             "dur": span.cycles * per_cycle,
+            "args": {"bits": bits[span.layer]}
+            | ({"mode": modes[span.layer]} if span.engine == "array" else {}),
         }
         for span in frame.timeline
     ]
@@ -141,7 +146,8 @@ def frame_text(frame: FrameTiming) -> str:
     width, port = max(map(len, names)), data["read_port_bytes_per_cycle"]
     lines = [
         f"{frame.workload} on {frame.config} ({frame.config_sha256[:12]})",
-        f"{'layer':{width}}  {'engine':11} {'mapping':14} {'cycles':>10} {'useful':>7} "
+        f"{'layer':{width}}  {'engine':11} {'mode':4} {'mapping':14} {'cycles':>10} "
+        f"{'useful':>7} "
         f"{'stalled':>8} {'waited':>8} {'read B/cycle':>13} {'DRAM bytes':>11} {'uJ':>7}",
     ]
     for name, layer in zip(names, data["layers"], strict=True):
@@ -151,7 +157,8 @@ def frame_text(frame: FrameTiming) -> str:
         read = layer["read_bytes_per_cycle"]
         shown = "-" if read is None else f"{read}{'!' if read > port else ''}"
         lines.append(
-            f"{name:{width}}  {layer['engine']:11} {mapping:14} {layer['cycles']:>10,} "
+            f"{name:{width}}  {layer['engine']:11} {layer['mode'] or '-':4} "
+            f"{mapping:14} {layer['cycles']:>10,} "
             f"{useful:>7} {layer['stalled_cycles']:>8,} "
             f"{sum(layer['waited_cycles'].values()):>8,} {shown:>13} {layer['dram_bytes']:>11,} "
             f"{layer['energy_uj']:>7.1f}"

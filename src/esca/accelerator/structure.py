@@ -2,7 +2,7 @@
 
 from math import ceil, log2
 
-from esca.accelerator.config import AcceleratorConfig
+from esca.accelerator.config import MODES, AcceleratorConfig, ArrayMode
 
 BANK_PORT_BYTES = 8
 """Width of a bank's port."""
@@ -16,27 +16,52 @@ SCALE_BITS = 17
 SLOPE_BITS = 16
 """Slope of a leaky ReLU."""
 
+PRODUCT_BITS: dict[ArrayMode, int] = {"4x4": 8, "4x8": 12, "8x8": 16}
+SMALL_PRODUCTS: dict[ArrayMode, int] = {"4x4": 1, "4x8": 2, "8x8": 4}
+"""4 x 4 products that a product is composed of, by one shifted addition fewer."""
+COMPOSING_BITS = 12
+"""Width of the adders between the small products of a PE: where one operand is shifted by 4 bits,
+the lowest 4 of the other pass by."""
+
 
 def operand_bits(config: AcceleratorConfig) -> int:
     """Bits of activations that a PE takes a cycle."""
-    return max(8 * config.array.macs_8bit, 4 * config.array.macs_4bit)
+    array = config.array
+    return max(8 * array.macs_8bit, 8 * array.macs_4x8, 4 * array.macs_4bit)
 
 
-def sum_bits(config: AcceleratorConfig, bits: int, packed_along_outputs: bool) -> int:
+def small_products(config: AcceleratorConfig) -> int:
+    """4 x 4 multipliers of a PE: enough for each of its modes."""
+    return max(SMALL_PRODUCTS[mode] * config.array.macs(mode) for mode in MODES)
+
+
+def switched_shifts(config: AcceleratorConfig) -> int:
+    """Adders of a PE that compose products in one mode and add them as they are in another.
+
+    Two of the three in an 8 x 8 product are also those of two 4 x 8 products, so this mode needs
+    none of its own.
+    """
+    array = config.array
+    if array.macs_4bit == array.macs_8bit:
+        return 0
+    return max((SMALL_PRODUCTS[mode] - 1) * array.macs(mode) for mode in MODES)
+
+
+def sum_bits(config: AcceleratorConfig, mode: ArrayMode, packed_along_outputs: bool) -> int:
     """Bits of the partial sums that a PE hands on, exact over the rows of the array.
 
     With several MACs a PE they reduce into one sum, or belong to as many outputs (``scatter``).
     """
-    macs = config.array.macs_4bit if bits == 4 else config.array.macs_8bit
+    macs, product = config.array.macs(mode), PRODUCT_BITS[mode]
     if packed_along_outputs:
-        return macs * (2 * bits + ceil(log2(config.array.rows)))
-    return 2 * bits + ceil(log2(config.array.rows * macs))
+        return macs * (product + ceil(log2(config.array.rows)))
+    return product + ceil(log2(config.array.rows * macs))
 
 
 def widest_sum_bits(config: AcceleratorConfig) -> int:
     """Bits of the partial sums that a PE has registers and adders for."""
     scatters = (False, True) if "scatter" in config.mappings else (False,)
-    return max(sum_bits(config, bits, along) for bits in (4, 8) for along in scatters)
+    return max(sum_bits(config, mode, along) for mode in MODES for along in scatters)
 
 
 def read_port_bytes(config: AcceleratorConfig) -> int:

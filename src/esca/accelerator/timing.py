@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from esca.accelerator.config import AcceleratorConfig, MappingName, config_hash
+from esca.accelerator.config import AcceleratorConfig, ArrayMode, MappingName, config_hash
 from esca.accelerator.events import simulate
 from esca.accelerator.order import Placement, place
 from esca.accelerator.plan import Engine, LayerPlan, plan_layer
@@ -21,7 +21,8 @@ class LayerTiming:
     ``engine_cycles``: time of its engine, ``stalled_cycles`` of them waiting for weight tiles or
     accumulator banks, ``waited_cycles``: the array standing before this layer's units, by cause.
     ``useful_utilization``, ``occupied_utilization``: shares of the array's MAC slots over
-    ``engine_cycles``, 0 for other engines. ``dram_bytes`` by kind of traffic.
+    ``engine_cycles``, 0 for other engines. ``dram_bytes`` by kind of traffic. ``bits``: of weights
+    and input, such as ``w4a8``; ``mode``: that the array runs them in.
     """
 
     name: str
@@ -30,6 +31,7 @@ class LayerTiming:
     mapping: MappingName | None
     block: tuple[int, int] | None
     bits: str
+    mode: ArrayMode | None
     start: int
     end: int
     engine_cycles: int
@@ -234,7 +236,7 @@ def _layer(
 ) -> LayerTiming:
     layer, tiling = plan.layer, plan.tiling
     # A layer none of whose weights meets a value takes the array no time.
-    peak = max(1, plan.cycles * config.macs_per_cycle(layer.array_bits))
+    peak = max(1, plan.cycles * config.macs_per_cycle(layer.array_mode))
     weights = f"w{layer.weight_bits}" if layer.weight_bits else ""
     return LayerTiming(
         name=layer.name,
@@ -243,6 +245,7 @@ def _layer(
         mapping=tiling.mapping if tiling else None,
         block=tiling.block if tiling else None,
         bits=f"{weights}a{layer.input.bits}",
+        mode=tiling.mode if tiling else None,
         start=start,
         end=end,
         engine_cycles=plan.cycles,

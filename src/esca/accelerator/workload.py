@@ -10,6 +10,7 @@ from math import ceil, prod
 from typing import Literal
 
 from esca.accelerator.bits import StorageBits, planned_bits, quantized_bits
+from esca.accelerator.config import ArrayMode
 from esca.errors import EscaError
 from esca.graph import Graph, Node
 from esca.graph.layers import Layer, Move, schedule
@@ -171,9 +172,15 @@ class WorkLayer:
         return self.inputs[0]
 
     @property
-    def array_bits(self) -> Literal[4, 8]:
-        """Mode of the array: 4 where neither operand has more than 4 bits."""
-        return 4 if max(self.weight_bits, self.input.bits) <= 4 else 8
+    def operand_widths(self) -> tuple[int, int]:
+        """Widths, 4 or 8 bits, that weights and activations are multiplied at."""
+        return 4 if self.weight_bits <= 4 else 8, 4 if self.input.bits <= 4 else 8
+
+    @property
+    def array_mode(self) -> ArrayMode:
+        """Mode of the array; which of the operands is the wider does not matter."""
+        modes: dict[int, ArrayMode] = {8: "4x4", 12: "4x8", 16: "8x8"}
+        return modes[sum(self.operand_widths)]
 
     @property
     def weights(self) -> int:

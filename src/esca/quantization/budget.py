@@ -22,7 +22,7 @@ two with one operand of 8 bits, 8-bit weights would take as long and store more.
 
 
 def mac_cost(graph: Graph) -> LayerCost:
-    """MACs times 1 where both operands have at most 4 bits, 2 where one has more, 4 where both have.
+    """MACs times 1 where both operands have at most 4 bits, 2 where one has more, else 4.
 
     What the three modes of the accelerator's array take, whose processing elements make four, two
     or one of these products a cycle. Elementwise layers and moves cost nothing.

@@ -1,5 +1,6 @@
 """Whether layers are bound by the array or by DRAM."""
 
+from esca.accelerator.config import MODES
 from esca.report.accelerator.gather import FrameStory
 from esca.report.accelerator.layers import lines
 from esca.report.section import Section, render
@@ -24,8 +25,9 @@ def section(story: FrameStory) -> Section:
         axes.set_xscale("log")
         axes.set_yscale("log")
         roofs = {
-            "array, 4 bit": config.macs_per_cycle(4) * giga,
-            "array, 8 bit": config.macs_per_cycle(8) * giga,
+            f"array, {mode.replace('x', ' × ')} bits": config.macs_per_cycle(mode) * giga
+            for mode in MODES
+            if config.array.runs(mode) == mode
         }
         if config.engines.linear_lanes:
             roofs["linear engine"] = config.engines.linear_lanes * giga
