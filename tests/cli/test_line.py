@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from esca.runtime import IntegerDecoder, load_artifact
 
@@ -45,6 +46,13 @@ def test_flow_from_capture_to_report(
     assert by["ffas-uv", "mean"]["bytes"] < by["fp32", "mean"]["bytes"] / 3
     assert "ffas-uv" in page.read_text()
     capsys.readouterr()
+    code = run("gallery", str(line.capture), str(line.avatar), *artifacts, "--out",
+               str(tmp_path / "gallery"), "--scale", "0.1", "--frames", "3", "--json")  # fmt: skip
+    assert code == 0
+    made = json.loads(capsys.readouterr().out)
+    with Image.open(made["talking"]) as moving, Image.open(made["methods"]) as still:
+        # fp32 and two artifacts move; the still picture has the reference beside them.
+        assert still.width > moving.width and still.height > 6 * moving.height * 0.8
     code = run("evaluate", str(line.capture), str(line.avatar), artifacts[1], "--scale", "0.1",
                "--frames", "2", "--json")  # fmt: skip
     assert code == 0

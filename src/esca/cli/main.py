@@ -9,18 +9,24 @@ from rich.markup import escape
 from esca import __version__
 from esca.cli import (
     avatar,
+    bench,
+    budget,
+    call,
     capture,
     compare,
     compile,
     demo,
     evaluate,
     explore,
+    export,
+    gallery,
     mix,
     quantize,
     report,
     simulate,
     study,
     train,
+    view,
 )
 from esca.cli.console import err
 from esca.errors import EscaError
@@ -50,11 +56,17 @@ app.command("quantize")(quantize.quantize_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("compare")(compare.compare_command)
 app.command("report")(report.report_command)
+app.command("gallery")(gallery.gallery_command)
 app.command("compile")(compile.compile_command)
 app.command("simulate")(simulate.simulate_command)
 app.command("explore")(explore.explore_command)
+app.command("view")(view.view_command)
+app.command("export")(export.export_command)
+app.command("bench")(bench.bench_command)
 app.command("mix")(mix.mix_command)
 app.command("study")(study.study_command)
+app.add_typer(call.app, name="call")
+app.command("budget")(budget.budget_command)
 app.command("demo")(demo.demo_command)
 
 
