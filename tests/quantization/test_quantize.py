@@ -97,7 +97,7 @@ def test_tensors_that_only_elementwise_layers_read_get_the_bits_of_what_comes_af
     statistics = collect(graph, lambda: [{"x": torch.rand(4, *shape)}], TexelMaps())
     made = quantize(graph, statistics, Recipe("t"))
     bits = {name: grid.bits for name, grid in made.grids.items()}
-    assert bits == {"x": 4, "norm": 4, "a": 8, "again": 8}
+    assert bits == {"x": 4, "norm": 4, "a": 10, "again": 10}
 
 
 def test_coordinates_get_their_own_bits() -> None:
@@ -116,7 +116,7 @@ def test_coordinates_get_their_own_bits() -> None:
     statistics = collect(graph, lambda: [{"x": torch.rand(4, *shape)}], TexelMaps())
     made = quantize(graph, statistics, Recipe("t", coordinate=13, texel_bias=6))
     assert (made.grids["moved"].bits, made.texel_biases["moved"].bits) == (13, 13)
-    assert (made.grids["shade"].bits, made.texel_biases["shade"].bits) == (8, 6)
+    assert (made.grids["shade"].bits, made.texel_biases["shade"].bits) == (10, 6)
     assert made.grids["sampled"] == made.grids["shade"]
 
 

@@ -175,7 +175,7 @@ def test_the_whole_decoder_is_near_its_fake_path(decoder, frames, variant, recip
     for label, value in (("texture", texture), ("mesh", mesh)):
         steps = (value - fake[label]).abs() / quantized.grids[label].scale
         # A tie that falls the other way early on may move what follows by a few steps.
-        assert float(steps.double().mean()) < (0.1 if label == "texture" else 1.0)
+        assert float(steps.double().mean()) < (0.4 if label == "texture" else 1.0)
 
 
 SHAPE = (2, 3, 3)

@@ -123,6 +123,7 @@ class Session:
         self._worker.join()
         self._encoding.shutdown(cancel_futures=True)
         self.heads.close()
+        self.stage.close()
 
     def change(self, **fields: Any) -> None:
         """Change fields of the wish."""

@@ -2,11 +2,13 @@
 
 The page forgets a head as soon as it is given another file, and shows the new one only when that is
 parsed. So each place has two nodes: the file goes to the hidden one, and once every browser has
-taken it, the two change roles. A browser that is slow is waited for, never flooded.
+taken it, the two change roles. A browser that is slow is waited for, never flooded; meanwhile the
+next heads are made.
 """
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +35,11 @@ _LOOK_ABOVE = 0.04
 SPACING = 1.18
 """Distance of two heads in head widths."""
 
-ANSWER = 0.5
-"""Seconds to wait for a browser at most."""
+ANSWER = 2.0
+"""Seconds to wait for an answer of a browser at most."""
+
+ROUNDS = 2
+"""Answers to wait for: one from the frame that takes a file, one more to have it parsed."""
 
 
 @dataclass(eq=False)
@@ -58,6 +63,8 @@ class Stage:
         self._count = 0
         self._azimuth = 0.0
         self._aspects: dict[int, float] = {}
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="esca-stage")
+        self._taken: Future[None] | None = None
         scene = server.scene
         scene.set_up_direction("+y")
         scene.world_axes.visible = False
@@ -95,11 +102,14 @@ class Stage:
             for number, place in enumerate(self._places):
                 _set(place.label, "visible", number < self._count)
         self._server.flush()
+        if sent:
+            self._taken = self._pool.submit(self._answered)
         return sent
 
     def reveal(self) -> None:
         """Show what was sent, once all browsers have taken it."""
-        self._answered()
+        if self._taken is not None:
+            self._taken.result()
         with self._server.atomic():
             for number, place in enumerate(self._places):
                 used = number < self._count
@@ -109,6 +119,10 @@ class Stage:
                 for index, node in enumerate(place.nodes):
                     _set(node, "visible", used and index == place.front)
         self._server.flush()
+
+    def close(self) -> None:
+        """End the thread that waits for browsers."""
+        self._pool.shutdown()
 
     def face(self, position: np.ndarray) -> None:
         """Turn the row towards a camera at ``position`` (3,); heads keep their own direction."""
@@ -182,7 +196,7 @@ class Stage:
         Reading a value that is not there from a browser's storage is the one question that it
         answers in turn with everything else.
         """
-        for client in list(self._server.get_clients().values()):
+        for client in list(self._server.get_clients().values()) * ROUNDS:
             try:
                 client.local_storage.get_item("esca-view", timeout=ANSWER)
             except (RuntimeError, TimeoutError):
