@@ -5,15 +5,17 @@ from itertools import product
 import pytest
 import torch
 
+from esca.accelerator import graph_workload, load_config
+from esca.accelerator.layer_cost import latency_cost
 from esca.captures import open_capture
 from esca.errors import EscaError
 from esca.evaluation import FloatDecoder
 from esca.quantization import load_recipe
-from esca.quantization.budget import Unit
+from esca.quantization.budget import Unit, units
 from esca.quantization.recipe import Bits
 from esca.study import sensitivity as module
 from esca.study.bench import Bench
-from esca.study.mixed import mix
+from esca.study.mixed import Prices, mix
 from esca.study.sensitivity import Judge, Loss, Sensitivity, validation_segments
 
 CHOICES = (Bits(4, 4), Bits(8, 8))
@@ -91,3 +93,13 @@ def test_added_error_is_never_negative():
     sensed = Sensitivity(Loss(2.0, 9.0), {unit: {Bits(4, 4): Loss(1.5, 9.0)}})
     assert sensed.added(unit, Bits(4, 4)) == 0
     assert torch.isfinite(torch.tensor(sensed.base.psnr))
+
+
+def test_a_layer_s_latency_is_a_cost(traced_avatar):
+    graph, recipe = traced_avatar("base").graph, load_recipe("rtn", "w4a4")
+    cost = latency_cost(graph_workload(graph, recipe), load_config("esca-16x16"))
+    found = units(graph, recipe)
+    priced = Prices(graph, recipe, found, cost)
+    low, high = (sum(priced.part(unit, bits) for unit in found) for bits in CHOICES)
+    assert priced.fixed + low == pytest.approx(1)
+    assert low < high <= 4 * low * 1.01

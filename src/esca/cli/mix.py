@@ -5,6 +5,8 @@ from typing import Annotated, get_args
 
 import typer
 
+from esca.accelerator import graph_workload, load_config, preset_names
+from esca.accelerator.layer_cost import latency_cost
 from esca.cli.console import Json, emit, progress, say
 from esca.cli.protocol import (
     CalibrationFrames,
@@ -21,7 +23,7 @@ from esca.errors import EscaError
 from esca.quantization.calibration import CalibrationConfig
 from esca.quantization.recipe import load_recipe
 from esca.study import mix
-from esca.study.mixed import CostName, mixed_data
+from esca.study.mixed import COSTS, CostName, mixed_data
 
 
 def mix_command(
@@ -32,8 +34,14 @@ def mix_command(
         float, typer.Option(help="Cost against that of all convolutions at w4a4.")
     ] = 1.5,
     cost: Annotated[
-        str, typer.Option(help="macs (1 at 4 x 4 bits, 2 at 4 x 8, 4 at 8 x 8) or bytes.")
+        str,
+        typer.Option(
+            help="macs (1 at 4 x 4 bits, 2 at 4 x 8, 4 at 8 x 8), bytes, or latency on --preset."
+        ),
     ] = "macs",
+    preset: Annotated[
+        str, typer.Option(help=f"Accelerator: {', '.join(preset_names())}, or a YAML file.")
+    ] = "esca-16x16",
     recipe: Annotated[str, typer.Option(help="A recipe by name, or a YAML file.")] = "ffas-uv",
     segments: Annotated[int, typer.Option(help="Training segments to judge on.")] = 3,
     calibration_frames: CalibrationFrames = 64,
@@ -51,19 +59,22 @@ def mix_command(
     Only training segments are looked at. Leaves `recipe.yaml` (for `esca quantize --recipe`),
     `front.json` and `front.svg`. JSON keys: `budget units sensitivity front chosen measured`.
     """
-    if cost not in get_args(CostName):
-        raise EscaError(f"--cost: {cost!r}, expected one of {', '.join(get_args(CostName))}")
+    costs = {name: COSTS[name] for name in get_args(CostName)}
+    start, accelerator = load_recipe(recipe, "w4a4"), load_config(preset)
+    costs["latency"] = lambda graph: latency_cost(graph_workload(graph, start), accelerator)
+    if cost not in costs:
+        raise EscaError(f"--cost: {cost!r}, expected one of {', '.join(costs)}")
     protocol = protocol_of(view, scale, frames, "fp32", display, False, crop)
     with progress("Probing layers") as update:
         mixed = mix(
             capture,
             avatar,
-            load_recipe(recipe, "w4a4"),
+            start,
             budget,
             folder,
             CalibrationConfig(frames=calibration_frames, seed=seed, regions=regions),
             protocol,
-            "macs" if cost == "macs" else "bytes",
+            costs[cost],
             segments,
             progress=update,
         )

@@ -18,14 +18,11 @@ from esca.viewer.expressions import Expressions
 from esca.viewer.heads import Heads, Look
 from esca.viewer.latest import Latest, Rate
 from esca.viewer.playback import Playback, frame_times
-from esca.viewer.stage import Stage
+from esca.viewer.stage import AHEAD, Stage
 from esca.viewer.subject import MM, Subject
 
 FASTEST = 30.0
 """Updates a second at most: captures hold no more."""
-
-SETTLE = 0.06
-"""Seconds that browsers get to parse a head before it is revealed, when no other one follows."""
 
 POLL = 0.25
 """Seconds after which an idle worker looks around."""
@@ -201,15 +198,14 @@ class Session:
             self.change(view=view)
 
     def _run(self) -> None:
-        waiting = False
         while not self._stop.is_set():
             began = time.monotonic()
             playback = self._wish.playback
             playing = playback is not None and playback.playing
-            wish = self._latest.take(0 if playing else SETTLE if waiting else POLL)
+            wish = self._latest.take(0 if playing or self.stage.waiting else POLL)
             if wish is None and not playing:
-                if waiting:
-                    waiting = self._revealed()
+                if self.stage.waiting:
+                    self._reveal()
                 self._tell()
                 continue
             if not self._server.get_clients():
@@ -217,11 +213,11 @@ class Session:
                 if wish is not None and self._server.get_clients():
                     self._latest.put(self._wish)
                 continue
-            waiting = self._answer(wish or self._wish, waiting)
+            self._answer(wish or self._wish)
             self._tell()
             self._stop.wait(max(0.0, 1 / FASTEST - (time.monotonic() - began)))
 
-    def _answer(self, wish: Wish, waiting: bool) -> bool:
+    def _answer(self, wish: Wish) -> None:
         index = wish.look.candidate
         opening = not self.decoders.is_open(index)
         if opening:
@@ -232,16 +228,15 @@ class Session:
             heads = self.heads.make(wish.look, self.code(wish), wish.view)
         except EscaError as error:
             self._note = str(error)
-            return waiting
+            return
         if opening:
             self._note = ""
-        if waiting:
-            self._revealed()
+        while self.stage.waiting >= AHEAD:
+            self._reveal()
         count = self.stage.shown
-        sent = self.stage.send(heads)
+        self.stage.send(heads)
         if self.stage.shown != count:
             self.frame(None)
-        return sent
 
     def code(self, wish: Wish) -> Tensor:
         """(L,) what a wish means now: a frame, or the mean expression, and what the sliders add."""
@@ -250,10 +245,9 @@ class Session:
             base = wish.playback.code(wish.recording.codes, time.monotonic())
         return base + self.expressions.offset(wish.sliders)
 
-    def _revealed(self) -> bool:
+    def _reveal(self) -> None:
         self.stage.reveal()
         self.rate.add()
-        return False
 
     def _tell(self, force: bool = False) -> None:
         now = time.monotonic()

@@ -1,12 +1,13 @@
 """The page's scene: heads in a row that always faces the camera, exchanged without flicker.
 
 The page forgets a head as soon as it is given another file, and shows the new one only when that is
-parsed. So each place has two nodes: the file goes to the hidden one, and once every browser has
-taken it, the two change roles. A browser that is slow is waited for, never flooded; meanwhile the
-next heads are made.
+parsed, some frames later. So each place has three nodes: one is shown, and files go to the hidden
+ones in turn, each revealed once every browser has had time for it. A browser that is slow is waited
+for, never flooded; meanwhile the next heads are made.
 """
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,19 +39,32 @@ SPACING = 1.18
 ANSWER = 2.0
 """Seconds to wait for an answer of a browser at most."""
 
-ROUNDS = 2
-"""Answers to wait for: one from the frame that takes a file, one more to have it parsed."""
+ROUNDS = 4
+"""Answers to wait for: one from the frame that takes a file, the others to have it parsed."""
+
+NODES = 3
+AHEAD = NODES - 1
+"""Files that may be on their way."""
 
 
 @dataclass(eq=False)
 class _Place:
-    """Two nodes, of which ``front`` is shown, and a label. ``key`` is what the front shows."""
+    """Nodes, of which ``front`` is shown and ``last`` was given the last file, of ``key``."""
 
     nodes: list[Any]
     label: Any
     front: int = 0
+    last: int = 0
     key: tuple[object, ...] | None = None
-    waiting: tuple[object, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """What one update sent: node by place, places in use, and when browsers have taken it."""
+
+    fronts: dict[int, int]
+    count: int
+    taken: Future[None]
 
 
 class Stage:
@@ -63,8 +77,8 @@ class Stage:
         self._count = 0
         self._azimuth = 0.0
         self._aspects: dict[int, float] = {}
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="esca-stage")
-        self._taken: Future[None] | None = None
+        self._pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="esca-stage")
+        self._batches: deque[_Batch] = deque()
         scene = server.scene
         scene.set_up_direction("+y")
         scene.world_axes.visible = False
@@ -80,9 +94,18 @@ class Stage:
         """Places in use."""
         return self._count
 
+    @property
+    def waiting(self) -> int:
+        """Updates that were sent and not revealed yet."""
+        return len(self._batches)
+
     def send(self, heads: Sequence[Head]) -> bool:
-        """Send what changed to the hidden nodes; whether anything did. Then :meth:`reveal`."""
-        sent = False
+        """Send what changed to hidden nodes; whether anything did. :meth:`reveal` shows it.
+
+        There is room for AHEAD of them.
+        """
+        fronts: dict[int, int] = {}
+        changed = self._count != len(heads)
         with self._server.atomic():
             for number, head in enumerate(heads):
                 if number == len(self._places):
@@ -90,38 +113,36 @@ class Stage:
                 place = self._places[number]
                 if place.key == head.key:
                     continue
-                place.nodes[1 - place.front].glb_data = head.glb
-                place.waiting = head.key
+                place.last = (place.last + 1) % NODES
+                place.nodes[place.last].glb_data = head.glb
+                place.key = head.key
                 _set(place.label, "text", head.label)
-                sent = True
-            if self._count != len(heads):
+                fronts[number] = place.last
+            if changed:
                 self._count = len(heads)
                 self._line_up()
-                sent = True
             # The page draws on demand and labels a frame late: revealing brings the next frame.
             for number, place in enumerate(self._places):
                 _set(place.label, "visible", number < self._count)
         self._server.flush()
-        if sent:
-            self._taken = self._pool.submit(self._answered)
-        return sent
+        if fronts or changed:
+            taken = self._pool.submit(self._answered)
+            self._batches.append(_Batch(fronts, len(heads), taken))
+        return bool(fronts or changed)
 
     def reveal(self) -> None:
-        """Show what was sent, once all browsers have taken it."""
-        if self._taken is not None:
-            self._taken.result()
+        """Show the oldest update that was sent, once all browsers have taken it."""
+        batch = self._batches.popleft()
+        batch.taken.result()
         with self._server.atomic():
             for number, place in enumerate(self._places):
-                used = number < self._count
-                if place.waiting is not None:
-                    place.front = 1 - place.front
-                    place.key, place.waiting = place.waiting, None
+                place.front = batch.fronts.get(number, place.front)
                 for index, node in enumerate(place.nodes):
-                    _set(node, "visible", used and index == place.front)
+                    _set(node, "visible", number < batch.count and index == place.front)
         self._server.flush()
 
     def close(self) -> None:
-        """End the thread that waits for browsers."""
+        """End the threads that wait for browsers."""
         self._pool.shutdown()
 
     def face(self, position: np.ndarray) -> None:
@@ -170,7 +191,7 @@ class Stage:
                 cast_shadow=False,
                 receive_shadow=False,
             )
-            for side in ("a", "b")
+            for side in range(NODES)
         ]
         label = scene.add_label(
             f"/heads/{number}/label",
