@@ -16,9 +16,11 @@ from torch import Tensor
 
 from esca.errors import EscaError
 from esca.files import written_beside
-from esca.graph.execute import evaluate, run
+from esca.graph.execute import run
 from esca.graph.graph import Graph
+from esca.graph.ops import TexelBias
 from esca.quantization.learning.codes import CodeBook, sample_pairs
+from esca.quantization.learning.grids import channels_last, innermost
 from esca.quantization.learning.student import Student
 from esca.quantization.quantize import QuantizedGraph
 from esca.quantization.recipe import Distillation
@@ -83,16 +85,16 @@ class _Lesson:
         texel_weight: Tensor | None,
         config: Distillation,
     ) -> None:
-        self.teacher = teacher.leading_to(tuple(student.graph.outputs))
+        self.teacher = _laid_out(teacher.leading_to(tuple(student.graph.outputs)))
         self.student, self.config = student, config
         self.book, self.held_out = book.split(config.hold_out)
         _, *size = student.graph.by_name[student.graph.outputs["texture"]].shape
         side = (size[0], size[1])
         weight = torch.ones(side) if texel_weight is None else texel_weight
         weight = torch.stack([resized(one, side) for one in weight.reshape(-1, *weight.shape[-2:])])
-        self.weight = weight / weight.mean()
+        self.weight = innermost(weight / weight.mean())
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.optimizer = torch.optim.Adam(student.rates(config.rate), betas=(0.9, 0.99))
+        self.optimizer = torch.optim.Adam(student.rates(config.rate), betas=(0.9, 0.99), fused=True)
         self.factors = [group["lr"] for group in self.optimizer.param_groups]
         self.step = 0
         self.course = Course()
@@ -110,30 +112,36 @@ class _Lesson:
         )
         feeds = {"z": codes, "view": views}
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self._loss(evaluate(self.teacher, feeds), self.student(feeds))
+        loss = self._loss(self._said(feeds), self.student(feeds))
         if not bool(torch.isfinite(loss)):
             raise EscaError(f"distill: the loss is not finite at step {self.step}; lower the rate")
         loss.backward()
         self.optimizer.step()
         self.step += 1
 
+    @torch.no_grad()
+    def _said(self, feeds: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The teacher's outputs."""
+        return run(self.teacher, feeds, channels_last)
+
     def _loss(self, goal: dict[str, Tensor], got: dict[str, Tensor]) -> Tensor:
-        error = got["texture"] - goal["texture"]
-        still = (error.square() * self.weight).mean()
+        # Channels last, so that gradients come with their channels innermost.
+        error = (got["texture"] - goal["texture"]).movedim(1, -1)
+        weight = self.weight.movedim(0, -1)
+        still = (error.square() * weight).mean()
         first, later = error.chunk(2)
-        moving = ((later - first).square() * self.weight).mean()
+        moving = ((later - first).square() * weight).mean()
         return still + self.config.temporal * moving
 
     @torch.no_grad()
     def examine(self) -> None:
         """Loss on the held-out codes; keeps the parameters where it is the least so far."""
         total = 0.0
-        graph = self.student.current()
         for start in range(0, len(self.held_out.codes), 4):
             part = slice(start, start + 4)
             feeds = {"z": self.held_out.codes[part], "view": self.held_out.views[part]}
-            goal = evaluate(self.teacher, feeds)["texture"]
-            got = run(graph, feeds, self.student.snapped)["texture"]
+            goal = self._said(feeds)["texture"]
+            got = self.student(feeds)["texture"]
             total += float(((got - goal).square() * self.weight).mean((1, 2, 3)).sum())
         loss = total / len(self.held_out.codes)
         if loss < min(self.course.losses.values(), default=math.inf):
@@ -171,6 +179,17 @@ class _Lesson:
             raise EscaError(
                 f"{path}: no checkpoint of this distillation; remove it to start anew"
             ) from error
+
+
+def _laid_out(graph: Graph) -> Graph:
+    """The same graph, its texel biases with their channels innermost."""
+    return graph.with_ops(
+        {
+            node.name: TexelBias(innermost(node.op.bias))
+            for node in graph.nodes
+            if isinstance(node.op, TexelBias)
+        }
+    )
 
 
 def _fingerprint(start: dict[str, Tensor], config: Distillation) -> str:

@@ -6,7 +6,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from esca.graph.graph import Graph
+from esca.graph.graph import Graph, Node
+from esca.graph.ops import Reshape
 from esca.quantization.grid import Grid
 from esca.quantization.learning.straight_through import snap
 from esca.quantization.quantize import TiedTensors, tied_tensors
@@ -47,3 +48,16 @@ def on_grid(
         return value
     zero = torch.full((1,), float(grid.zero_point))
     return snap(value, torch.full((1,), grid.scale), zero, grid.top)
+
+
+def channels_last(node: Node, value: Tensor) -> Tensor:
+    """A node's value, a vector that becomes a map with its channels innermost; all maps follow.
+
+    CPUs run transposed convolutions and their gradients about twice as fast on them.
+    """
+    return innermost(value) if isinstance(node.op, Reshape) and value.dim() == 4 else value
+
+
+def innermost(maps: Tensor) -> Tensor:
+    """(..., C, H, W) in the same shape, with its channels innermost in memory."""
+    return maps.movedim(-3, -1).contiguous().movedim(-1, -3)

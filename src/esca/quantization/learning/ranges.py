@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from esca.graph.ops import Weighted
 from esca.quantization.grid import Grid
-from esca.quantization.learning.straight_through import round_through, snap
+from esca.quantization.learning.straight_through import round_within, snap
 from esca.quantization.learning.student import scale_places
 from esca.quantization.weights import QuantizedWeight
 
@@ -86,7 +86,7 @@ class BoundedWeight(nn.Module):
     def integers(self) -> Tensor:
         """Nearest integers, with straight-through gradients."""
         unit = self.scale().reshape(-1)[self.place]
-        return round_through((self.wanted / unit).clamp(-self.limit, self.limit))
+        return round_within(self.wanted / unit, self.limit)
 
     def forward(self) -> Tensor:
         """Dequantized weights."""

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from esca.graph.execute import Observer, run
+from esca.graph.execute import run
 from esca.graph.graph import Graph, Node
 from esca.graph.layers import Layer, schedule
 from esca.graph.ops import Linear, Op, TexelBias, Weighted, in_channel_axis
 from esca.quantization.grid import Grid
-from esca.quantization.learning.grids import learned_grids, on_grid
-from esca.quantization.learning.straight_through import round_through, snap
+from esca.quantization.learning.grids import channels_last, innermost, learned_grids, on_grid
+from esca.quantization.learning.straight_through import round_within, snap, with_bias_gradient
 from esca.quantization.phases import phases, set_weight_matrix
 from esca.quantization.quantize import QuantizedGraph, TiedTensors
 from esca.quantization.weights import QuantizedBias, QuantizedWeight, dequantize_weight
@@ -41,7 +41,7 @@ class LearnedWeight(nn.Module):
 
     def integers(self) -> Tensor:
         """Integers as floats, with straight-through gradients."""
-        return round_through(self.steps.clamp(-self.limit, self.limit))
+        return round_within(self.steps, self.limit)
 
     def forward(self) -> Tensor:
         """Dequantized weights."""
@@ -63,11 +63,11 @@ class LearnedBias(nn.Module):
         self.log_scale = nn.Parameter(stored.scale.double().log().float())
         values = stored.values.float()
         leaning = (wanted / stored.scale[:, None, None] - values).clamp(-_LEAN, _LEAN)
-        self.steps = nn.Parameter(values + leaning)
+        self.steps = nn.Parameter(innermost(values + leaning))
 
     def forward(self) -> Tensor:
         """Dequantized biases, (C, H, W)."""
-        steps = round_through(self.steps.clamp(-self.limit, self.limit))
+        steps = round_within(self.steps, self.limit)
         return steps * self.log_scale.exp()[:, None, None]
 
     def frozen(self) -> QuantizedBias:
@@ -138,21 +138,23 @@ class Student(nn.Module):
         self.add_module(_key("grid", tied.produced[0]), grid)
         return grid
 
-    def current(self) -> Graph:
-        """The graph with what the parameters now stand for; gradients reach them."""
+    def _current(self) -> tuple[Graph, dict[str, Tensor]]:
+        """The graph with what the parameters now stand for, and the biases in it by node.
+
+        Biases stand detached in the graph; :meth:`forward` gives them their gradients.
+        """
         ops: dict[str, Op] = {}
+        biases: dict[str, Tensor] = dict(self.biases)
         for node in self.graph.nodes:
             op, name = node.op, node.name
             if name in self.weights:
                 assert isinstance(op, Weighted)
-                ops[name] = replace(op, weight=self.weights[name](), bias=self.biases.get(name))
+                bias = self.biases[name].detach() if name in self.biases else None
+                ops[name] = replace(op, weight=self.weights[name](), bias=bias)
             elif name in self.texel_biases:
-                ops[name] = TexelBias(self.texel_biases[name]())
-        return self.graph.with_ops(ops)
-
-    def snapped(self, node: Node, value: Tensor) -> Tensor:
-        """A node's value on its grid, trained or not; as it is where it has none."""
-        return on_grid(node.name, value, self.learned_grids, self.quantized.grids)
+                biases[name] = self.texel_biases[name]()
+                ops[name] = TexelBias(biases[name].detach())
+        return self.graph.with_ops(ops), biases
 
     def rates(self, rate: float) -> list[dict[str, Any]]:
         """Adam's parameter groups: what ``rate`` means to each kind of parameter.
@@ -185,11 +187,17 @@ class Student(nn.Module):
             add(grid.zero, rate)
         return groups
 
-    def forward(
-        self, feeds: Mapping[str, Tensor], observe: Observer | None = None
-    ) -> dict[str, Tensor]:
+    def forward(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Outputs of the fake-quantized path; equals ``fake_run`` until a parameter changes."""
-        return run(self.current(), feeds, observe or self.snapped)
+        graph, biases = self._current()
+
+        def snapped(node: Node, value: Tensor) -> Tensor:
+            if node.name in biases:
+                value = with_bias_gradient(value, biases[node.name])
+            value = on_grid(node.name, value, self.learned_grids, self.quantized.grids)
+            return channels_last(node, value)
+
+        return run(graph, feeds, snapped)
 
     @torch.no_grad()
     def frozen(self) -> QuantizedGraph:
