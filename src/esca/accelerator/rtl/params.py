@@ -1,0 +1,130 @@
+"""What the hardware is built from: sizes of a configuration, and the widths that follow from them."""
+
+from dataclasses import dataclass
+
+from esca.accelerator.config import AcceleratorConfig, ArrayMode
+from esca.errors import EscaError
+
+SMALL_MODES = (1, 2, 4)
+"""``macs_8bit``, ``macs_4x8`` and ``macs_4bit`` of a PE that is composed of 4 x 4 products."""
+
+BYTE_MODES = (1, 1, 1)
+"""The same of a PE with one 8 x 8 product."""
+
+WEIGHT_DIGIT_BITS = 5
+"""A weight's lower four bits are unsigned, its upper ones signed: both fit five signed bits."""
+
+SUM_BITS = 32
+"""Accumulators and requantized sums."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Sizes of one piece of hardware.
+
+    ``rows``, ``columns``: PEs of the array. ``small``: PEs are composed of four 4 x 4 products (all
+    modes) and not of one 8 x 8 product. ``mux``: inputs that a row offers its PEs. ``centred``:
+    activations come without their zero point, signed; else unsigned with their zero point in the
+    padding, and sums are corrected by a constant of their column. ``half_rows``: rows of one int32
+    a column in half of the accumulators. ``lanes``: values that the epilogue makes a cycle.
+    """
+
+    rows: int
+    columns: int
+    small: bool
+    mux: int
+    centred: bool
+    half_rows: int
+    lanes: int
+
+    @property
+    def digits(self) -> int:
+        """Digits that an operand consists of, one a multiplier of the PE."""
+        return 4 if self.small else 1
+
+    @property
+    def digit_bits(self) -> int:
+        """Bits of a digit of an activation: 4 or 8 unsigned ones, one more where it is signed."""
+        return (4 if self.small else 8) + self.centred
+
+    @property
+    def weight_digit_bits(self) -> int:
+        """Bits of a digit of a weight, signed."""
+        return WEIGHT_DIGIT_BITS if self.small else 8
+
+    @property
+    def select_bits(self) -> int:
+        """Bits that choose among the inputs of a row."""
+        return (self.mux - 1).bit_length()
+
+    @property
+    def product_bits(self) -> int:
+        """Bits of what a PE adds to its column in a cycle: 8 x 8 bits in every mode."""
+        return 16
+
+    @property
+    def sum_bits(self) -> int:
+        """Bits of a sum over all rows, signed."""
+        return self.product_bits + (self.rows - 1).bit_length()
+
+    @property
+    def pe_latency(self) -> int:
+        """Cycles from an operand's arrival at a PE to the sum that holds its product."""
+        return 4 if self.small else 3
+
+    @property
+    def array_latency(self) -> int:
+        """Cycles from an operand's arrival at the array to the sum of the first column."""
+        return self.rows - 1 + self.pe_latency
+
+
+def parameters(config: AcceleratorConfig) -> Parameters:
+    """Sizes of a configuration; EscaError for what the hardware is not made for."""
+    array, where = config.array, f"rtl: {config.name}: "
+    modes = (array.macs_8bit, array.macs_4x8, array.macs_4bit)
+    if modes not in (SMALL_MODES, BYTE_MODES):
+        raise EscaError(
+            f"{where}array makes {modes} products a PE (8 x 8, 4 x 8, 4 x 4 bits), expected "
+            f"{SMALL_MODES} or {BYTE_MODES}"
+        )
+    if array.mux_width not in (1, 2, 4):
+        raise EscaError(f"{where}array.mux_width is {array.mux_width}, expected 1, 2 or 4")
+    if array.rows < 4 or array.rows & (array.rows - 1):
+        raise EscaError(f"{where}array.rows is {array.rows}, expected a power of two from 4 on")
+    return Parameters(
+        array.rows,
+        array.columns,
+        modes == SMALL_MODES,
+        array.mux_width,
+        "scatter" in config.mappings,
+        config.accumulator_rows,
+        min(config.engines.epilogue_lanes, array.columns),
+    )
+
+
+def activation_digits(values: list[int], mode: ArrayMode, bits: int) -> list[int]:
+    """Digits of the activations that a PE with 4 x 4 products takes in a cycle, in the order of its
+    multipliers. ``values``: one, two or four integers; ``bits``: 4 or 8, that they are held at.
+    """
+    match mode, bits:
+        case "4x4", _:
+            return values
+        case "4x8", 8:
+            return [digit for value in values for digit in (value & 15, value >> 4)]
+        case "4x8", _:
+            return [values[0], values[0], values[1], values[1]]
+    low, high = values[0] & 15, values[0] >> 4
+    return [low, high, low, high]
+
+
+def weight_digits(values: list[int], mode: ArrayMode, bits: int) -> list[int]:
+    """The same of weights."""
+    match mode, bits:
+        case "4x4", _:
+            return values
+        case "4x8", 8:
+            return [digit for value in values for digit in (value & 15, value >> 4)]
+        case "4x8", _:
+            return [values[0], values[0], values[1], values[1]]
+    low, high = values[0] & 15, values[0] >> 4
+    return [low, low, high, high]
