@@ -20,10 +20,11 @@ from esca.accelerator.order import place
 from esca.accelerator.plan import plan_layer
 from esca.accelerator.program import MachineProgram, load_program, program_text, save_program
 from esca.accelerator.schedule import SERVERS, schedule_jobs
+from esca.accelerator.workload import graph_workload
 from esca.avatars import VARIANTS
 from esca.errors import EscaError
 from esca.graph import Graph, Node, trace
-from esca.graph.ops import Add, Conv2d, ConvTranspose2d, Input, LeakyRelu, TexelBias
+from esca.graph.ops import Add, Conv2d, ConvTranspose2d, GridSample, Input, LeakyRelu, TexelBias
 from esca.quantization import Recipe, collect, quantize
 from esca.quantization.quantize import QuantizedGraph
 from esca.quantization.recipe import Override
@@ -83,6 +84,38 @@ def test_every_avatar(variant: str, traced_avatar) -> None:
     quantized = quantized_of(traced_avatar(variant).graph, feeds, RECIPES[bits])
     program = compile_program(quantized, load_config("esca-16x16"))
     held_against_the_runtime(quantized, program, feeds)
+
+
+def places_graph(rise: Tensor, offset: Tensor) -> Graph:
+    """x, s (2, H, W) -> x, sampled at places that a plane, some offsets and s make."""
+    shape = tuple(rise.shape)
+    nodes = (
+        Node("x", Input(), (), shape),
+        Node("s", Input(), (), shape),
+        Node("shift", Conv2d(0.02 * torch.randn(2, 2, 3, 3), torch.zeros(2), 1, 1), ("s",), shape),
+        Node("more", TexelBias(offset), ("shift",), shape),
+        Node("place", TexelBias(rise), ("more",), shape),
+        Node("moved", GridSample(), ("x", "place"), shape),
+    )
+    return Graph(nodes, {"texture": "moved"})
+
+
+@pytest.mark.parametrize("bend", [0.0, 0.1])
+def test_ramps_are_computed_where_biases_rise_evenly(bend: float, small, tmp_path) -> None:
+    torch.manual_seed(4)
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 11), torch.linspace(-1, 1, 14), indexing="ij")
+    rise = torch.stack([0.8 * x + 0.1 * y, 0.9 * y - 0.2 * x]) + bend * torch.stack([x * y, x * x])
+    graph = places_graph(rise, 0.01 * torch.randn(2, 11, 14))
+    feeds = {name: torch.randn(2, 2, 11, 14) for name in "xs"}
+    quantized = quantized_of(graph, feeds, replace(RECIPES["w4a4"], texel_bias=6))
+    (layer,) = [layer for layer in quantized_workload(quantized).layers if layer.name == "shift"]
+    values = layer.output.values  # a byte each, two more where the places are stored
+    wanted = (0, 3 * values) if bend else (1, values)
+    assert (layer.ramps, layer.texel_bias_bytes) == wanted
+    save_program(compile_program(quantized, small), tmp_path / "a.program")
+    held_against_the_runtime(quantized, load_program(tmp_path / "a.program"), feeds)
+    planned = graph_workload(graph, quantized.recipe)
+    assert planned.layers == quantized_workload(quantized).layers
 
 
 def test_the_encoder(traced_avatar) -> None:

@@ -7,6 +7,7 @@ import torch
 from esca.errors import EscaError
 from esca.rendering.display import to_display
 from esca.rendering.shade import render
+from esca.telepresence.occlusions import CastingProcess
 from esca.telepresence.persona import Persona
 from esca.telepresence.picture import Renderer
 
@@ -65,6 +66,23 @@ def test_rays_are_cast_only_where_something_moved(persona: Persona) -> None:
     assert renderer.see(mesh)
     assert not renderer.see(mesh + 1e-4)
     assert renderer.see(mesh + 3)
+
+
+def test_memory_format_changes_no_pixel(persona: Persona) -> None:
+    texture, mesh = _decoded(persona, 4)
+    last = texture[None].contiguous(memory_format=torch.channels_last)[0]
+    pictures = [Renderer(persona, 64).draw(one, mesh) for one in (texture, last)]
+    assert np.array_equal(*pictures)
+
+
+def test_another_process_sees_the_same(persona: Persona) -> None:
+    texture, mesh = _decoded(persona, 5)
+    apart = Renderer(persona, 64, CastingProcess)
+    picture = apart.draw(texture, mesh)
+    assert np.array_equal(picture, Renderer(persona, 64).draw(texture, mesh))
+    apart.close()
+    with pytest.raises(EscaError, match="the process that casts rays ended early"):
+        apart.see(mesh + 3)
 
 
 def test_bad_input(persona: Persona) -> None:

@@ -204,7 +204,8 @@ def _epilogue(
     values = layer.output.values
     yield Use(component, "multiply", values, (ACCUMULATOR_BITS, SCALE_BITS))
     yield Use(component, "multiply", values, (ACCUMULATOR_BITS, SLOPE_BITS))
-    adds = 3 + len(layer.texel_bias_bits)
+    # A ramp: the column's next value, the row's share, and the sum.
+    adds = 3 + len(layer.texel_bias_bits) + 3 * layer.ramps
     if layer.residual is not None:
         adds += 1
         yield Use(component, "multiply", values, (layer.residual.bits, SCALE_BITS))

@@ -3,7 +3,7 @@
 Sums of the array go through floating point where every partial sum is an exact integer there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from esca.accelerator.axes import Ints
 from esca.accelerator.constants import LayerConstants
 from esca.accelerator.mappings import Pass
 from esca.accelerator.unit_outputs import Block, Raster
+from esca.quantization.ramp import RAMP_BITS
 from esca.runtime.integer import COORDINATE_BITS
 from esca.runtime.lowering import SLOPE_BITS
 
@@ -101,6 +102,9 @@ def requantized(
     for number, stored in enumerate(texel):
         factor = (tables[f"texel_{n}"][number, channels, None, None] for n in ("mantissa", "shift"))
         u += _times(stored, *factor)
+    for number in range(len(tables.get("ramp_start", ()))):
+        factor = (tables[f"ramp_{n}"][number, channels, None, None] for n in ("mantissa", "shift"))
+        u += _times(_risen(tables, number, block), *factor)
     if residual is not None:
         u += _times(residual - scalars["residual_zero"], *tables["residual"])
     if "slope" in scalars:
@@ -109,6 +113,16 @@ def requantized(
     if scalars["guard"]:
         u = (u + (1 << (scalars["guard"] - 1))) >> scalars["guard"]
     return np.clip(u + scalars["zero"], 0, scalars["top"])
+
+
+def _risen(tables: Mapping[str, Ints], number: int, block: Block) -> Ints:
+    """A ramp's values at a block's places; an adder at the epilogue counts them up."""
+    channels = slice(*block.channels)
+    start, step = (tables[f"ramp_{name}"][number, channels] for name in ("start", "step"))
+    rows = (start[:, :1] + step[:, :1] * block.rows) >> RAMP_BITS
+    columns = (start[:, 1:] + step[:, 1:] * block.columns) >> RAMP_BITS
+    made: Ints = rows[:, :, None] + columns[:, None]
+    return made
 
 
 def _of_block(table: Ints, block: Block) -> Ints:

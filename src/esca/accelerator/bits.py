@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from esca.graph import Graph
 from esca.graph.layers import Layer, schedule, tied_inputs
 from esca.graph.ops import GridSample, Linear, TexelBias, Weighted
-from esca.quantization.quantize import QuantizedGraph
+from esca.quantization.quantize import QuantizedGraph, feeds_grid
 from esca.quantization.recipe import Recipe
+from esca.quantization.weights import quantize_coordinates
 
 
 @dataclass(frozen=True)
 class StorageBits:
-    """Bits by node name: ``tensors`` between layers, ``weights``, ``texel_biases``."""
+    """Bits by node name: ``tensors`` between layers, ``weights``, ``texel_biases``.
+
+    A texel bias of 0 bits is a ramp, which the epilogue adds up and nobody stores.
+    """
 
     tensors: Mapping[str, int]
     weights: Mapping[str, int]
@@ -24,29 +28,36 @@ def quantized_bits(quantized: QuantizedGraph) -> StorageBits:
     return StorageBits(
         {name: grid.bits for name, grid in quantized.grids.items()},
         {name: weight.bits for name, weight in quantized.weights.items()},
-        {name: bias.bits for name, bias in quantized.texel_biases.items()},
+        {
+            name: 0 if bias.ramp is not None else bias.bits
+            for name, bias in quantized.texel_biases.items()
+        },
     )
 
 
 def planned_bits(graph: Graph, recipe: Recipe) -> StorageBits:
-    """The bits that quantizing ``graph`` by ``recipe`` gives, known without statistics."""
+    """The bits that quantizing ``graph`` by ``recipe`` gives, known without statistics.
+
+    In a graph without values, biases of sampling grids count as ramps, which those of avatars are.
+    """
     weights = {
         node.name: recipe.bits_of(node.name, isinstance(node.op, Linear)).weights
         for node in graph.weighted
     }
     biases = {
-        node.name: recipe.coordinate if _feeds_grid(graph, node.name) else recipe.texel_bias
+        node.name: _bias_bits(graph, node.name, node.op, recipe)
         for node in graph.nodes
         if isinstance(node.op, TexelBias)
     }
     return StorageBits(_tensor_bits(graph, recipe), weights, biases)
 
 
-def _feeds_grid(graph: Graph, name: str) -> bool:
-    return any(
-        isinstance(reader.op, GridSample) and reader.inputs[1] == name
-        for reader in graph.consumers[name]
-    )
+def _bias_bits(graph: Graph, name: str, op: TexelBias, recipe: Recipe) -> int:
+    if not feeds_grid(graph, name):
+        return recipe.texel_bias
+    if op.bias.is_meta or quantize_coordinates(op.bias, recipe.coordinate).ramp is not None:
+        return 0
+    return recipe.coordinate
 
 
 def _tensor_bits(graph: Graph, recipe: Recipe) -> dict[str, int]:

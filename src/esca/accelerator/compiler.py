@@ -114,10 +114,12 @@ class _Image:
         return places, parts.shared
 
     def texel_biases(self, plan: LayerPlan) -> tuple[int, ...]:
-        """Addresses of a layer's texel biases, each in the order in which units take them."""
+        """Addresses of a layer's stored texel biases, each in the order of units."""
         layer, places = plan.layer, []
         for node in self.texel.get(layer.name, ()):
             stored = self.quantized.texel_biases[node.name]
+            if stored.ramp is not None:
+                continue
             values = stored.values.numpy()
             taken = [
                 values[slice(*block.channels)][:, block.rows[:, None], block.columns].ravel()

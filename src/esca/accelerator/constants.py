@@ -29,7 +29,8 @@ class LayerConstants:
     ``scalars``: ``source_zero``, ``zero``, ``top``; of arithmetic layers ``guard``,
     ``accumulator_bound`` and, where there are any, ``slope`` (16 fractional bits) and
     ``residual_zero``; of sampling ``place_zero``. ``tables``: ``mantissa``, ``shift`` (C, phases,
-    phases); ``bias`` (C,) on the guard scale; ``texel_mantissa``, ``texel_shift`` (biases, C);
+    phases); ``bias`` (C,) on the guard scale; ``texel_mantissa``, ``texel_shift`` (biases, C), and
+    of ramps ``ramp_start``, ``ramp_step`` (ramps, C, 2), ``ramp_mantissa``, ``ramp_shift``;
     ``residual`` (mantissa, shift); ``places`` (2 axes, mantissa and shift).
     """
 
@@ -86,19 +87,26 @@ def _arithmetic(step: IntegerLayer, quantized: QuantizedGraph) -> LayerConstants
         "shift": _spread(step.factor.shift, channels, phases),
     }
     rest = step.bias.long()
-    widen: list[FixedPoint] = []
+    widen: dict[str, list[FixedPoint]] = {"texel": [], "ramp": []}
+    ramps = []
     for node in step.layer.texel_biases:
         stored = quantized.texel_biases[node.name]
         factor = fixed_point(stored.scale.double()[:, None, None] / unit)
         rest = rest - factor.times(stored.values)
-        widen.append(factor)
+        widen["texel" if stored.ramp is None else "ramp"].append(factor)
+        if stored.ramp is not None:
+            ramps.append(stored.ramp)
     flat = rest.reshape(channels, -1)
     if bool((flat != flat[:, :1]).any()):
         raise AssertionError(f"{step.layer.name}: what is left of the bias varies by texel")
     tables["bias"] = flat[:, 0].numpy()
-    if widen:
-        tables["texel_mantissa"] = np.stack([f.mantissa.flatten().numpy() for f in widen])
-        tables["texel_shift"] = np.stack([f.shift.flatten().numpy() for f in widen])
+    for kind, factors in widen.items():
+        if factors:
+            tables[f"{kind}_mantissa"] = np.stack([f.mantissa.flatten().numpy() for f in factors])
+            tables[f"{kind}_shift"] = np.stack([f.shift.flatten().numpy() for f in factors])
+    if ramps:
+        tables["ramp_start"] = np.stack([ramp.start.long().numpy() for ramp in ramps])
+        tables["ramp_step"] = np.stack([ramp.step.long().numpy() for ramp in ramps])
     if step.residual_factor is not None:
         factor = step.residual_factor
         tables["residual"] = np.array([int(factor.mantissa), int(factor.shift)])

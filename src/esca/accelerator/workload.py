@@ -124,7 +124,8 @@ class WorkLayer:
 
     ``inputs``: operands of the root; ``residual``: the tensor that the epilogue adds. ``kernel``,
     ``stride``, ``padding``, ``output_padding`` are those of a (transposed) convolution; ``factor``
-    that of an upsample or pixel shuffle. ``texel_bias_bits``: one entry a fused texel bias.
+    that of an upsample or pixel shuffle. ``texel_bias_bits``: one entry a fused texel bias that is
+    stored; ``ramps``: how many are computed from their rise instead.
     """
 
     name: str
@@ -140,6 +141,7 @@ class WorkLayer:
     weight_bits: int = 0
     channel_bias: bool = False
     texel_bias_bits: tuple[int, ...] = ()
+    ramps: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in ARRAY_KINDS:
@@ -354,7 +356,7 @@ def _move(node: Node, inputs: tuple[TensorShape, ...], tensor: _TensorOf) -> Wor
 def _layer(step: Layer, bits: StorageBits, tensor: _TensorOf) -> WorkLayer:
     op, root = step.root.op, step.root
     residual = None if step.residual is None else tensor(step.residual)
-    biases = tuple(bits.texel_biases[node.name] for node in step.texel_biases)
+    biases = [bits.texel_biases[node.name] for node in step.texel_biases]
     geometry: dict[str, int] = {}
     kernel = (1, 1)
     if isinstance(op, Conv2d | ConvTranspose2d):
@@ -371,6 +373,7 @@ def _layer(step: Layer, bits: StorageBits, tensor: _TensorOf) -> WorkLayer:
         kernel,
         weight_bits=bits.weights.get(step.name, 0),
         channel_bias=isinstance(op, Weighted) and op.bias is not None,
-        texel_bias_bits=biases,
+        texel_bias_bits=tuple(stored for stored in biases if stored),
+        ramps=biases.count(0),
         **geometry,
     )

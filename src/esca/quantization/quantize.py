@@ -27,6 +27,7 @@ from esca.quantization.weights import (
     QuantizedBias,
     QuantizedWeight,
     dequantize_weight,
+    quantize_coordinates,
     quantize_texel_bias,
     quantize_weight,
 )
@@ -73,7 +74,7 @@ def quantize(graph: Graph, statistics: Statistics, recipe: Recipe) -> QuantizedG
         for node in scaled.weighted
     }
     biases = {
-        node.name: quantize_texel_bias(node.op.bias, _bias_bits(scaled, node, recipe))
+        node.name: _biases(scaled, node.name, node.op, recipe)
         for node in scaled.nodes
         if isinstance(node.op, TexelBias)
     }
@@ -174,13 +175,19 @@ def _rescaled(hessian: Tensor, factor: Tensor, taps: int) -> Tensor:
     return hessian * diagonal[:, None] * diagonal
 
 
-def _bias_bits(graph: Graph, node: Node, recipe: Recipe) -> int:
+def _biases(graph: Graph, name: str, op: TexelBias, recipe: Recipe) -> QuantizedBias:
     """Coordinates of a sampling grid need finer biases than colours."""
-    readers = graph.consumers[node.name]
-    feeds_grid = any(
-        isinstance(reader.op, GridSample) and reader.inputs[1] == node.name for reader in readers
+    if feeds_grid(graph, name):
+        return quantize_coordinates(op.bias, recipe.coordinate)
+    return quantize_texel_bias(op.bias, recipe.texel_bias)
+
+
+def feeds_grid(graph: Graph, name: str) -> bool:
+    """Whether some sampling takes a node's values for places."""
+    return any(
+        isinstance(reader.op, GridSample) and reader.inputs[1] == name
+        for reader in graph.consumers[name]
     )
-    return recipe.coordinate if feeds_grid else recipe.texel_bias
 
 
 def _grids(

@@ -117,7 +117,8 @@ class Recipe:
     """Everything that decides how a graph is quantized.
 
     ``bits`` are those of convolutions; ``linear`` those of fully connected layers. ``texel_bias``
-    bits hold the per-texel biases, ``coordinate`` those of sampling grids and their biases,
+    bits hold the per-texel biases, ``coordinate`` those of sampling grids and their biases (which
+    take no room where they rise evenly; see :mod:`esca.quantization.ramp`),
     ``texture`` (10: three colours a 32-bit word) and ``mesh`` those of the outputs (``mesh`` also
     serves any other vector).
     ``range``: activations are clipped at their extremes (``minmax``), where the mean of

@@ -10,6 +10,7 @@ from esca.errors import EscaError
 from esca.graph.ops import Weighted
 from esca.quantization.gptq import gptq_round
 from esca.quantization.phases import Phase, phases, set_weight_matrix, weight_matrix
+from esca.quantization.ramp import Ramp, fit_ramp
 
 Granularity = Literal["channel", "channel_phase"]
 RangeMethod = Literal["minmax", "mse", "dobi"]
@@ -30,11 +31,15 @@ class QuantizedWeight:
 
 @dataclass(frozen=True, eq=False)
 class QuantizedBias:
-    """Symmetric integer texel biases. ``values``: int32 (C, H, W). ``scale``: (C,). ``bits``."""
+    """Symmetric integer texel biases. ``values``: int32 (C, H, W). ``scale``: (C,). ``bits``.
+
+    ``ramp``: where there is one, all that is stored of the values.
+    """
 
     values: Tensor
     scale: Tensor
     bits: int
+    ramp: Ramp | None = None
 
     @property
     def real(self) -> Tensor:
@@ -136,9 +141,23 @@ def quantize_weight(
 
 def quantize_texel_bias(bias: Tensor, bits: int) -> QuantizedBias:
     """Round (C, H, W) biases to nearest on one symmetric scale a channel."""
+    steps, scale = _bias_steps(bias, bits)
+    return QuantizedBias(torch.round(steps).to(torch.int32), scale, bits)
+
+
+def quantize_coordinates(bias: Tensor, bits: int) -> QuantizedBias:
+    """Biases (C, H, W) of a sampling grid: as a ramp where they rise evenly, else to nearest."""
+    steps, scale = _bias_steps(bias, bits)
+    ramp = fit_ramp(steps, 2 ** (bits - 1) - 1)
+    if ramp is None:
+        return quantize_texel_bias(bias, bits)
+    return QuantizedBias(ramp.values(*bias.shape[1:]), scale, bits, ramp)
+
+
+def _bias_steps(bias: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    """Biases in steps of their channel's scale, and the scales (C,)."""
     if not 2 <= bits <= 16:
         raise EscaError(f"texel bias bits is {bits}, expected 2 to 16")
     limit = 2 ** (bits - 1) - 1
     scale = bias.abs().amax((1, 2)).clamp_min(1e-12) / limit
-    values = torch.round(bias / scale[:, None, None]).clamp(-limit, limit)
-    return QuantizedBias(values.to(torch.int32), scale.float(), bits)
+    return (bias / scale[:, None, None]).clamp(-limit, limit), scale.float()

@@ -37,6 +37,7 @@ from esca.graph.ops import (
 from esca.quantization.calibration import Calibration
 from esca.quantization.grid import Grid
 from esca.quantization.quantize import QuantizedGraph, Smoothed
+from esca.quantization.ramp import Ramp
 from esca.quantization.recipe import Recipe, recipe_data, recipe_from_data
 from esca.quantization.stages import Progress, quantize_calibrated
 from esca.quantization.weights import QuantizedBias, QuantizedWeight, dequantize_weight
@@ -129,10 +130,17 @@ def artifact_bytes(quantized: QuantizedGraph) -> dict[str, int]:
         parts["scales"] += weight.scale.numel() * 4
         parts["biases"] += 0 if op.bias is None else op.bias.numel() * 4
     for bias in quantized.texel_biases.values():
-        packed = pack(bias.values, bias.bits)
-        parts["texel_biases"] += packed.numel() * packed.element_size()
+        stored = _stored_bias(bias)
+        parts["texel_biases"] += stored.numel() * stored.element_size()
         parts["scales"] += bias.scale.numel() * 4
     return parts
+
+
+def _stored_bias(bias: QuantizedBias) -> Tensor:
+    """Packed values, or (C, 2, 2) starts and steps of a ramp."""
+    if bias.ramp is None:
+        return pack(bias.values, bias.bits)
+    return torch.stack([bias.ramp.start, bias.ramp.step], 1)
 
 
 def _node_data(node: Node, quantized: QuantizedGraph, tensors: dict[str, Tensor]) -> dict[str, Any]:
@@ -153,7 +161,8 @@ def _node_data(node: Node, quantized: QuantizedGraph, tensors: dict[str, Tensor]
                 fields["output_padding"] = op.output_padding
         case TexelBias():
             bias = quantized.texel_biases[name]
-            tensors[f"{name}.values"] = pack(bias.values, bias.bits)
+            kind = "values" if bias.ramp is None else "ramp"
+            tensors[f"{name}.{kind}"] = _stored_bias(bias)
             tensors[f"{name}.scale"] = bias.scale
             fields = {"shape": list(bias.values.shape), "bits": bias.bits}
         case Affine():
@@ -216,8 +225,13 @@ def _operator(
     name, fields = data["name"], data["fields"]
     kind = OPERATORS[data["op"]]
     if kind is TexelBias:
-        values = unpack(tensors[f"{name}.values"], fields["bits"], tuple(fields["shape"]), name)
-        biases[name] = QuantizedBias(values, tensors[f"{name}.scale"], fields["bits"])
+        shape, bits, ramp = tuple(fields["shape"]), fields["bits"], None
+        if f"{name}.ramp" in tensors:
+            ramp = Ramp(*tensors[f"{name}.ramp"].unbind(1))
+            values = ramp.values(*shape[1:])
+        else:
+            values = unpack(tensors[f"{name}.values"], bits, shape, name)
+        biases[name] = QuantizedBias(values, tensors[f"{name}.scale"], bits, ramp)
         return TexelBias(biases[name].real)
     if kind is Affine:
         return Affine(tensors[f"{name}.scale"], tensors[f"{name}.offset"])

@@ -25,6 +25,12 @@ T = TypeVar("T")
 REST = 4
 """How many times as long as it looked for occlusions the thread that does so then rests."""
 
+WAITING = 2
+"""Decoded frames that wait to be drawn at most."""
+
+FRAMES = WAITING + 2
+"""Textures that are in use at once: those that wait, one being decoded and one being drawn."""
+
 POLL = 0.02
 """Seconds after which a waiting thread looks whether the call is over."""
 
@@ -113,7 +119,7 @@ class Display:
         self._renderer = renderer
         self._sink = sink
         self._stop = stop
-        self._decoded: DroppingQueue[Decoded] = DroppingQueue(2)
+        self._decoded: DroppingQueue[Decoded] = DroppingQueue(WAITING)
         self._looked: DroppingQueue[Tensor] = DroppingQueue(1)
         self._counts: Counter[str] = Counter()
         self._feedback_bytes = 0
@@ -130,14 +136,17 @@ class Display:
     def run(self) -> Shown:
         """Receive, decode and draw until the end; then everything that was counted."""
         began, cpu = time.monotonic(), time.process_time()
-        with ThreadPoolExecutor(3) as pool:
-            parts = [pool.submit(part) for part in (self._listen, self._play, self._look)]
-            for running in parts:
-                running.add_done_callback(lambda _: self._stop.set())
-            try:
-                self._draw()
-            finally:
-                self._stop.set()
+        try:
+            with ThreadPoolExecutor(3) as pool:
+                parts = [pool.submit(part) for part in (self._listen, self._play, self._look)]
+                for running in parts:
+                    running.add_done_callback(lambda _: self._stop.set())
+                try:
+                    self._draw()
+                finally:
+                    self._stop.set()
+        finally:
+            self._renderer.close()
         for running in parts:
             running.result()  # raises what stopped it, if anything did
         self._sink.close()
@@ -201,8 +210,9 @@ class Display:
                 texture, mesh = self._decoder.decode(torch.from_numpy(play.code)[None], self._view)
             self._decode.add((time.monotonic() - began) * 1e3)
             self._counts["decoded"] += 1
-            self._decoded.put(Decoded(play, texture[0], mesh[0]))
-            self._looked.put(mesh[0])
+            mesh = mesh[0].clone()  # looked at longer than any frame is kept
+            self._decoded.put(Decoded(play, texture[0], mesh))
+            self._looked.put(mesh)
 
     def _look(self) -> None:
         while not self._stop.is_set():

@@ -15,8 +15,9 @@ from esca.quantization.calibration import check_fits
 from esca.runtime import load_artifact
 from esca.runtime.backends import ENGINES, Engine, open_decoder
 from esca.telepresence.concealment import ConcealmentConfig
-from esca.telepresence.display import Display
+from esca.telepresence.display import FRAMES, Display
 from esca.telepresence.motion import motion_of
+from esca.telepresence.occlusions import CastingProcess
 from esca.telepresence.persona import Persona, load_persona
 from esca.telepresence.picture import LEAST_ROWS, Renderer
 from esca.telepresence.playout import PlayoutConfig
@@ -117,7 +118,8 @@ def prepare_display(
     """A receiver on a bound socket, with everything loaded and run once."""
     _one_thread()
     persona = load_persona(files.persona)
-    decoder = open_decoder(load_artifact(files.artifact).quantized, files.backend, files.threads)
+    quantized = load_artifact(files.artifact).quantized
+    decoder = open_decoder(quantized, files.backend, files.threads, buffers=FRAMES)
     sink: Sink = ChecksumSink()
     if files.record is not None:
         sink = VideoSink(files.record, files.rate_hz)
@@ -127,7 +129,7 @@ def prepare_display(
         Playout(persona.codes, 1 / files.rate_hz, files.playout, files.concealment),
         decoder,
         persona.view,
-        Renderer(persona, files.rows),
+        Renderer(persona, files.rows, CastingProcess),
         sink,
         stop,
     )

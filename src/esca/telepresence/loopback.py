@@ -112,9 +112,8 @@ class _Child:
     def __init__(self, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_told_errors, args=(theirs, target, arguments), daemon=True
-        )
+        # No daemon, since those may not start processes; the pipe's end ends it all the same.
+        self._process = context.Process(target=_told_errors, args=(theirs, target, arguments))
         self._process.start()
         theirs.close()
 

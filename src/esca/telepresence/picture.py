@@ -7,6 +7,7 @@ anew from its own mesh (:meth:`Renderer.draw`). Where the visibility is up to da
 that of :func:`esca.rendering.shade.render`; elsewhere a triangle's plane goes on beyond its edge.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch.nn import functional
 from esca.captures.normalize import denormalize_vertices
 from esca.errors import EscaError
 from esca.rendering.display import BLACK, GAINS, OFFSET, SLOPE
-from esca.rendering.raster import Scene
+from esca.telepresence.occlusions import Caster, RayCaster
 from esca.telepresence.persona import Persona
 
 Picture = NDArray[np.uint8]
@@ -32,29 +33,38 @@ MOVED_PIXELS = 0.35
 
 @dataclass(frozen=True, eq=False)
 class Visibility:
-    """``pixels``: (P,) flat numbers of the foreground, ``x`` and ``y``: (P,) their centres.
+    """``x`` and ``y``: (P,) centres of the foreground's pixels.
 
-    ``place``: (P,) which of the S visible triangles each sees. ``faces``: (S, 3) their vertices,
-    ``uvs``: (S, 3, 3) rows u, v and 1 by corner. ``corners``: (V, 3) homogeneous pixels of the mesh
-    that was looked at.
+    ``place``: (P,) which of the S visible triangles each sees. ``faces``: (3, S) their vertices,
+    ``uvs``: (3, 2, S) rows u and v by corner. ``corners``: (V, 3) homogeneous pixels of the mesh
+    that was looked at. ``rows``: (9, P) memory for :meth:`Renderer.draw`: to be given fresh memory
+    takes as long as to fill it. ``four``: (P + 1, 4) bytes, the last ones black, and ``inverse``:
+    (H W,) which of them each pixel shows, for the same.
     """
 
-    pixels: Tensor
     x: Tensor
     y: Tensor
     place: Tensor
     faces: Tensor
     uvs: Tensor
     corners: Tensor
+    rows: Tensor
+    four: Tensor
+    inverse: Tensor
 
 
 class Renderer:
-    """Draws one persona in a window of ``rows`` rows.
+    """Draws one persona in a window of ``rows`` rows. ``caster``: what casts the rays.
 
     :meth:`see` may run in another thread than :meth:`draw`.
     """
 
-    def __init__(self, persona: Persona, rows: int) -> None:
+    def __init__(
+        self,
+        persona: Persona,
+        rows: int,
+        caster: Callable[..., Caster] = RayCaster,
+    ) -> None:
         if rows < LEAST_ROWS:
             raise EscaError(f"rows: {rows}, expected {LEAST_ROWS} or more")
         self._persona = persona
@@ -63,16 +73,19 @@ class Renderer:
         camera = persona.camera.window(0, 0, self.size, scale)
         projection = camera.projection(persona.transform)
         self._projection = torch.from_numpy(projection)
-        self._rays = _rays(projection, self.size)
         topology = persona.topology
+        self._caster = caster(projection, self.size, topology.faces)
         self._faces = torch.from_numpy(topology.faces.astype(np.int64))
-        uvs = torch.from_numpy(topology.uvs[topology.uv_faces]).double() * 2 - 1
-        self._uvs = torch.cat([uvs, torch.ones_like(uvs[..., :1])], 2).transpose(1, 2)
+        self._uvs = torch.from_numpy(topology.uvs[topology.uv_faces]).double() * 2 - 1
         self._border = tuple(
             torch.from_numpy(np.ascontiguousarray(side)) for side in persona.border
         )
         self._gains = torch.from_numpy(GAINS / np.float32(255))[:, None]
-        self._buffer = torch.empty_like(persona.texture_offset)
+        # Colours are scaled when they are sampled, which is why the offset is divided here.
+        self._scale = persona.texture_scale.reshape(3, 1)
+        offset = persona.texture_offset / persona.texture_scale
+        self._offset = offset.movedim(0, 2).contiguous()
+        self._buffer = torch.empty_like(self._offset)
         self._visibility: Visibility | None = None
 
     def see(self, mesh: Tensor) -> bool:
@@ -82,36 +95,42 @@ class Renderer:
         known = self._visibility
         if known is not None and _moved(corners, known.corners) < MOVED_PIXELS:
             return False
-        origins, directions = self._rays
-        triangle = Scene(vertices.numpy(), self._persona.topology.faces).first_hits(
-            origins, directions
-        )
-        pixels = np.flatnonzero(triangle >= 0)
-        faces, place = np.unique(triangle[pixels], return_inverse=True)
-        rows, columns = np.divmod(pixels, self.size[1])
-        visible = torch.from_numpy(faces.astype(np.int64))
+        seen = self._caster.cast(vertices.numpy())
+        rows, columns = np.divmod(seen.pixels, self.size[1])
+        visible, count = torch.from_numpy(seen.faces), len(seen.pixels)
+        inverse = np.full(self.size[0] * self.size[1], count)
+        inverse[seen.pixels] = np.arange(count)
         self._visibility = Visibility(
-            pixels=torch.from_numpy(pixels),
             x=torch.from_numpy(columns.astype(np.float32) + 0.5),
             y=torch.from_numpy(rows.astype(np.float32) + 0.5),
-            place=torch.from_numpy(place.astype(np.int64)),
-            faces=self._faces[visible],
-            uvs=self._uvs[visible],
+            place=torch.from_numpy(seen.place),
+            faces=self._faces[visible].T.contiguous(),
+            uvs=self._uvs[visible].permute(1, 2, 0).contiguous(),
             corners=corners,
+            rows=torch.empty(9, count),
+            four=torch.zeros(count + 1, 4, dtype=torch.uint8),
+            inverse=torch.from_numpy(inverse),
         )
         return True
 
+    def close(self) -> None:
+        """No more pictures are wanted."""
+        self._caster.close()
+
     def draw(self, texture: Tensor, mesh: Tensor) -> Picture:
-        """(H, W, 3) uint8 display picture of decoded ``texture`` (3, T, T) and ``mesh`` (3V,)."""
+        """(H, W, 3) uint8 display picture of decoded ``texture`` (3, T, T) and ``mesh`` (3V,).
+
+        Textures that hold their channels last in memory are drawn fastest.
+        """
         if self._visibility is None:
             self.see(mesh)
         seen = self._visibility
         assert seen is not None
         uv = self._coordinates(seen, mesh)
-        raw = functional.grid_sample(
-            self._raw(texture)[None], uv[None, None], padding_mode="border", align_corners=False
+        sampled = functional.grid_sample(
+            self._bled(texture)[None], uv[None, None], padding_mode="border", align_corners=False
         )[0, :, 0]
-        return self._placed(seen.pixels, self._display(raw))
+        return self._placed(seen, self._display(sampled.mul_(self._scale)))
 
     def _vertices(self, mesh: Tensor) -> Tensor:
         """(V, 3) float64 mm."""
@@ -128,57 +147,46 @@ class Renderer:
         Over a triangle they are quotients of functions that are linear in the pixel, since its
         corners' weights are; see :func:`esca.rendering.raster.barycentrics`.
         """
-        corners = self._corners(self._vertices(mesh))[seen.faces]
-        first, second, third = corners.unbind(1)
-        cross = torch.linalg.cross
-        weights = torch.stack([cross(second, third), cross(third, first), cross(first, second)], 1)
-        linear = seen.uvs @ weights  # (S, 3, 3): u, v and 1 by x, y and 1
-        linear /= linear.abs().amax((1, 2), keepdim=True).clamp_min(1e-30)
+        corners = self._corners(self._vertices(mesh)).T.contiguous()
+        first, second, third = (corners.index_select(1, corner) for corner in seen.faces)
+        weights = torch.stack([_cross(second, third), _cross(third, first), _cross(first, second)])
+        # (3, 3, S): x, y and 1 by u, v and 1.
+        ones = weights.sum(0)[:, None]
+        linear = torch.cat([(weights[:, :, None] * seen.uvs[:, None]).sum(0), ones], 1)
+        linear /= linear.abs().amax((0, 1)).clamp_min(1e-30)
         # Nine rows of S numbers, which stay in cache while all pixels pick theirs.
-        rows = linear.float().permute(2, 1, 0).reshape(9, -1).index_select(1, seen.place)
+        torch.index_select(linear.float().reshape(9, -1), 1, seen.place, out=seen.rows)
+        rows = seen.rows
         value = rows[6:].addcmul_(rows[:3], seen.x).addcmul_(rows[3:6], seen.y)
         return value[:2].div_(value[2]).T
 
-    def _raw(self, texture: Tensor) -> Tensor:
-        """(3, T, T) raw values with the charts bled beyond their borders."""
-        persona = self._persona
-        raw = torch.addcmul(
-            persona.texture_offset, texture, persona.texture_scale, out=self._buffer
-        )
-        flat = raw.reshape(3, -1)
+    def _bled(self, texture: Tensor) -> Tensor:
+        """(3, T, T) raw values divided by the scale, the charts bled beyond their borders."""
+        whole = torch.add(self._offset, texture.movedim(0, 2), out=self._buffer)
+        flat = whole.reshape(-1, 3)
         targets, sources = self._border
-        flat.index_copy_(1, targets, flat.index_select(1, sources))
-        return raw
+        flat.index_copy_(0, targets, flat.index_select(0, sources))
+        return whole.movedim(2, 0)
 
     def _display(self, raw: Tensor) -> Tensor:
         """(3, P) uint8 of raw values 0 to 255; :func:`esca.rendering.display.to_display`."""
-        value = raw.clamp(0, 255).mul_(self._gains).sub_(BLACK).clamp_(0, 2).mul_(SLOPE)
+        value = raw.clamp_(0, 255).mul_(self._gains).sub_(BLACK).clamp_(0, 2).mul_(SLOPE)
         return value.sqrt_().sub_(OFFSET).clamp_(0, 1).mul_(255).round_().to(torch.uint8)
 
-    def _placed(self, pixels: Tensor, colours: Tensor) -> Picture:
-        """(H, W, 3) picture of ``colours`` (3, P) at ``pixels`` (P,), black elsewhere.
+    def _placed(self, seen: Visibility, colours: Tensor) -> Picture:
+        """(H, W, 3) picture of ``colours`` (3, P), black elsewhere.
 
-        Four bytes are placed at once, which is half the time of placing three.
+        Four bytes are moved at once, which is half the time of moving three.
         """
-        four = torch.empty((len(pixels), 4), dtype=torch.uint8)
-        four[:, :3] = colours.T
-        picture = torch.zeros((self.size[0] * self.size[1], 4), dtype=torch.uint8)
-        picture.view(torch.int32)[pixels] = four.view(torch.int32)
-        return picture.reshape(*self.size, 4)[..., :3].contiguous().numpy()
+        seen.four[:-1, :3] = colours.T
+        words = seen.four.view(torch.int32)[:, 0].index_select(0, seen.inverse)
+        return words.view(torch.uint8).reshape(*self.size, 4)[..., :3].contiguous().numpy()
 
 
-def _rays(
-    projection: NDArray[np.float64], size: tuple[int, int]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(N, 3) origins and directions through all pixel centres, in row order."""
-    rows, columns = size
-    axes = np.linalg.inv(projection[:, :3])
-    centre = -axes @ projection[:, 3]
-    across = (np.arange(columns) + 0.5)[None, :, None] * axes[:, 0]
-    down = (np.arange(rows) + 0.5)[:, None, None] * axes[:, 1] + axes[:, 2]
-    directions = np.ascontiguousarray((across + down).reshape(-1, 3), np.float32)
-    origins = np.broadcast_to(centre.astype(np.float32), directions.shape)
-    return np.ascontiguousarray(origins), directions
+def _cross(first: Tensor, second: Tensor) -> Tensor:
+    """(3, S) cross products."""
+    (a, b, c), (d, e, f) = first, second
+    return torch.stack([b * f - c * e, c * d - a * f, a * e - b * d])
 
 
 def _moved(corners: Tensor, before: Tensor) -> float:

@@ -132,8 +132,9 @@ def textured_glb(mesh: Corners, vertices: NDArray[np.floating], texture: bytes) 
             }
         ],
         "textures": [{"source": 0, "sampler": 0}],
-        # Linear between texels and mipmaps, edges clamped.
-        "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
+        # Linear between texels, edges clamped. No mipmaps: a head that fills the page is hardly
+        # made smaller than its texels, and they would be computed anew for each update.
+        "samplers": [{"magFilter": 9729, "minFilter": 9729, "wrapS": 33071, "wrapT": 33071}],
         "images": [{"bufferView": 3, "mimeType": "image/jpeg"}],
         "bufferViews": views,
         "buffers": [{"byteLength": offset}],

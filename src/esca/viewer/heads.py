@@ -86,6 +86,7 @@ class Heads:
         self._known: dict[int | None, tuple[tuple[object, ...], Decoded]] = {}
         self._made: dict[int, Head] = {}
         self._pair: tuple[Decoded, Decoded] | None = None
+        self._seen: tuple[tuple[Decoded, Decoded], NDArray[np.float32]] | None = None
 
     def make(self, look: Look, code: Tensor, view: Tensor) -> list[Head]:
         """Heads from left to right; those that are the same as before are not made again."""
@@ -123,7 +124,7 @@ class Heads:
         judged = self.subject.judged
         off = quantized.picture[judged].astype(np.float32) - reference.picture[judged]
         squared = float(np.square(off).mean())
-        error = self._visible(reference, quantized)[judged]
+        error = self._visible(self._pair)[judged]
         mesh = np.square(quantized.vertices - reference.vertices).sum(1).mean()
         return Differences(
             (float(error.mean()), float(np.percentile(error, 95))),
@@ -174,18 +175,17 @@ class Heads:
             off = quantized.picture.astype(np.int16) - reference.picture
             weights = np.array([0.2126, 0.7152, 0.0722], np.float32)
             return self._glb(reference.vertices, signed_texture(off @ weights, look.full))
-        error = self._visible(reference, quantized)
+        error = self._visible(self._pair)
         grey = reference.picture[..., 1]
         return self._glb(reference.vertices, heat_texture(error, grey, look.full))
 
-    def _visible(self, reference: Decoded, quantized: Decoded) -> NDArray[np.float32]:
+    def _visible(self, pair: tuple[Decoded, Decoded]) -> NDArray[np.float32]:
         """(T, T); outside the chart both are alike, so that what nobody sees does not leak in."""
-        pictures = []
-        for decoded in (quantized, reference):
-            pictures.append(luminance(decoded.picture))
-        test, base = pictures
-        test = torch.where(torch.from_numpy(self.subject.covered), test, base)
-        return visible_error(test, base, self._scale).numpy()
+        if self._seen is None or self._seen[0] is not pair:
+            base, test = (luminance(decoded.picture) for decoded in pair)
+            test = torch.where(torch.from_numpy(self.subject.covered), test, base)
+            self._seen = pair, visible_error(test, base, self._scale).numpy()
+        return self._seen[1]
 
     def _split(self, look: Look) -> bytes:
         assert self._pair is not None

@@ -79,8 +79,9 @@ def bands(values: Tensor, count: int = BANDS) -> tuple[list[Tensor], list[Tensor
     passed, low = [], []
     fine = values[None]
     for _ in range(count):
-        coarse = functional.avg_pool2d(fine, 2)
-        back = functional.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
+        # Bilinear at half the size is the mean of 2 x 2, and several times as fast as pooling.
+        coarse = _resized(fine, 0.5)
+        back = _resized(coarse, 2)
         passed.append((fine - back)[0])
         low.append(back[0])
         fine = coarse
@@ -102,12 +103,13 @@ def visible_error(
         seen = passed[band][0] / (low[band][1].clamp_min(0) + BLACK_LUMINANCE) * weight
         energy = seen.square()
         if band < count - 1:
-            coarser = functional.interpolate(
-                total[None, None], scale_factor=2, mode="bilinear", align_corners=False
-            )
-            energy += coarser[0, 0]
+            energy += _resized(total[None, None], 2)[0, 0]
         total = energy
     return total.sqrt_()
+
+
+def _resized(values: Tensor, factor: float) -> Tensor:
+    return functional.interpolate(values, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 _LUMINANCES = [

@@ -92,8 +92,8 @@ def _as_table(colours: NDArray[np.floating]) -> Picture:
 
 
 def _legend(bar: NDArray[np.floating], marks: list[tuple[float, str]]) -> Picture:
-    """(60, 520, 4), transparent around: sharp also on a screen of high density."""
-    picture = Image.new("RGBA", (520, 60))
+    """(66, 520, 4), transparent around: sharp also on a screen of high density."""
+    picture = Image.new("RGBA", (520, 66))
     row = Image.fromarray(np.rint(bar).astype(np.uint8)[None])
     picture.paste(row.resize((500, 24)), (10, 4))
     draw = ImageDraw.Draw(picture)

@@ -12,7 +12,7 @@ from esca.viewer.session import Recording, Session, Status
 
 SCALES: dict[ErrorKind, tuple[float, float, float]] = {
     ERRORS[0]: (2.0, 64.0, 32.0),
-    ERRORS[1]: (8.0, 128.0, 32.0),
+    ERRORS[1]: (4.0, 64.0, 16.0),
 }
 """Least, most and first full scale of each kind of error: times the threshold, display levels."""
 
@@ -226,11 +226,12 @@ def numbers(session: Session, rate: float, differences: Differences | None) -> s
     if differences is not None:
         mean, high = differences.visible
         lines += [
-            f"| Face, visible error | mean {mean:.1f}x | p95 {high:.1f}x |",
-            f"| Face, PSNR | | {differences.psnr:.1f} dB |",
+            f"| Visible error, mean | | {mean:.1f}x |",
+            f"| 95th percentile | | {high:.1f}x |",
+            f"| Texture, PSNR | | {differences.psnr:.1f} dB |",
             f"| Mesh, RMS | | {differences.mesh:.2f} mm |",
         ]
-    lines += ["", f"{smaller:.1f} times smaller. Decoding: median of the last 30."]
+    lines += ["", f"{smaller:.1f} times smaller. Decoding: median of 30. Errors: of the face."]
     return "\n".join(lines)
 
 

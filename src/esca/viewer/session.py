@@ -18,7 +18,7 @@ from esca.viewer.expressions import Expressions
 from esca.viewer.heads import Heads, Look
 from esca.viewer.latest import Latest, Rate
 from esca.viewer.playback import Playback, frame_times
-from esca.viewer.stage import AHEAD, Stage
+from esca.viewer.stage import Stage
 from esca.viewer.subject import MM, Subject
 
 FASTEST = 30.0
@@ -84,8 +84,8 @@ class Session:
     ) -> None:
         self.subject, self.decoders, self.expressions = subject, decoders, expressions
         self.heads = Heads(subject, decoders)
-        self.stage = Stage(server, subject.size)
         self.rate = Rate()
+        self.stage = Stage(server, subject.size, self.rate.add)
         self.report: Callable[[Status], None] = lambda _: None
         self._server = server
         self._latest: Latest[Wish] = Latest()
@@ -202,10 +202,8 @@ class Session:
             began = time.monotonic()
             playback = self._wish.playback
             playing = playback is not None and playback.playing
-            wish = self._latest.take(0 if playing or self.stage.waiting else POLL)
+            wish = self._latest.take(0 if playing else POLL)
             if wish is None and not playing:
-                if self.stage.waiting:
-                    self._reveal()
                 self._tell()
                 continue
             if not self._server.get_clients():
@@ -231,12 +229,7 @@ class Session:
             return
         if opening:
             self._note = ""
-        while self.stage.waiting >= AHEAD:
-            self._reveal()
-        count = self.stage.shown
         self.stage.send(heads)
-        if self.stage.shown != count:
-            self.frame(None)
 
     def code(self, wish: Wish) -> Tensor:
         """(L,) what a wish means now: a frame, or the mean expression, and what the sliders add."""
@@ -244,10 +237,6 @@ class Session:
         if wish.recording is not None and wish.playback is not None:
             base = wish.playback.code(wish.recording.codes, time.monotonic())
         return base + self.expressions.offset(wish.sliders)
-
-    def _reveal(self) -> None:
-        self.stage.reveal()
-        self.rate.add()
 
     def _tell(self, force: bool = False) -> None:
         now = time.monotonic()

@@ -1,16 +1,16 @@
 """The page's scene: heads in a row that always faces the camera, exchanged without flicker.
 
 The page forgets a head as soon as it is given another file, and shows the new one only when that is
-parsed, some frames later. So each place has three nodes: one is shown, and files go to the hidden
-ones in turn, each revealed once every browser has had time for it. A browser that is slow is waited
-for, never flooded; meanwhile the next heads are made.
+parsed, some frames later. So each place has a ring of nodes: one is shown, and files go to the
+hidden ones in turn, each revealed once every browser has had time for it. A browser that is slow is
+waited for, never flooded; meanwhile the next heads are made.
 """
 
 import math
+import threading
 from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,11 @@ import viser
 from esca.viewer.heads import Head
 from esca.viewer.subject import MM
 
-PLACES = 3
-
 BACKGROUND = (58, 61, 66)
 """Neutral and dark, so that neither skin nor error colours are tinted or dazzled by it."""
 
-FIELD_OF_VIEW = math.radians(28)
-"""Vertical; about a short portrait lens, without the swollen nose of wide angles."""
+FIELD_OF_VIEW = math.radians(18)
+"""Vertical; a long lens, so that all heads of the row are seen from nearly the same side."""
 
 _ASPECT = 1.2
 """Of a browser that has not told its own yet."""
@@ -42,43 +40,55 @@ ANSWER = 2.0
 ROUNDS = 4
 """Answers to wait for: one from the frame that takes a file, the others to have it parsed."""
 
-NODES = 3
-AHEAD = NODES - 1
-"""Files that may be on their way."""
+NODES = ROUNDS + 2
+"""Of a place: one is shown, the others are for updates on their way; each round sends one."""
 
 
 @dataclass(eq=False)
 class _Place:
-    """Nodes, of which ``front`` is shown and ``last`` was given the last file, of ``key``."""
+    """Nodes in a frame, of which ``front`` is shown and ``last`` took the last file, of ``key``."""
 
-    nodes: list[Any]
+    frame: Any
     label: Any
-    front: int = 0
-    last: int = 0
+    nodes: list[Any] = field(default_factory=list)
+    front: int = -1
+    last: int = -1
     key: tuple[object, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """What one update sent: node by place, places in use, and when browsers have taken it."""
+    """What one update sent: node by place, labels, and the last round begun before it."""
 
     fronts: dict[int, int]
-    count: int
-    taken: Future[None]
+    labels: tuple[str, ...]
+    sent: int
 
 
 class Stage:
-    """The scene of one server. ``size``: (width, height) mm of the head."""
+    """The scene of one server. ``size``: (width, height) mm of the head.
 
-    def __init__(self, server: viser.ViserServer, size: tuple[float, float]) -> None:
+    ``revealed`` is called, from the stage's own thread, after each update that is shown.
+    """
+
+    def __init__(
+        self,
+        server: viser.ViserServer,
+        size: tuple[float, float],
+        revealed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._server = server
         self._width, self._height = size[0] * MM, size[1] * MM
+        self._revealed = revealed
         self._places: list[_Place] = []
         self._count = 0
+        self._labels: tuple[str, ...] = ()
         self._azimuth = 0.0
         self._aspects: dict[int, float] = {}
-        self._pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="esca-stage")
         self._batches: deque[_Batch] = deque()
+        self._rounds = 0
+        self._closed = False
+        self._changed = threading.Condition(threading.RLock())
         scene = server.scene
         scene.set_up_direction("+y")
         scene.world_axes.visible = False
@@ -87,70 +97,86 @@ class Stage:
         server.initial_camera.position = (0.0, 0.0, self._distance(_ASPECT))
         server.initial_camera.look_at = (0.0, self._height * _LOOK_ABOVE, 0.0)
         server.initial_camera.fov = FIELD_OF_VIEW
-        scene.set_background_image(np.full((4, 4, 3), BACKGROUND, np.uint8), format="png")
+        # The page's own colour: a background image would be drawn anew with every frame.
+        red, green, blue = BACKGROUND
+        server.gui.add_html(
+            f"<style>canvas[data-engine] {{ background: rgb({red} {green} {blue}) }}</style>"
+        )
+        self._pulse = threading.Thread(target=self._run, name="esca-stage", daemon=True)
+        self._pulse.start()
 
-    @property
-    def shown(self) -> int:
-        """Places in use."""
-        return self._count
-
-    @property
-    def waiting(self) -> int:
-        """Updates that were sent and not revealed yet."""
-        return len(self._batches)
-
-    def send(self, heads: Sequence[Head]) -> bool:
-        """Send what changed to hidden nodes; whether anything did. :meth:`reveal` shows it.
-
-        There is room for AHEAD of them.
-        """
-        fronts: dict[int, int] = {}
-        changed = self._count != len(heads)
-        with self._server.atomic():
-            for number, head in enumerate(heads):
-                if number == len(self._places):
-                    self._places.append(self._new_place(number, head))
-                place = self._places[number]
-                if place.key == head.key:
-                    continue
-                place.last = (place.last + 1) % NODES
-                place.nodes[place.last].glb_data = head.glb
-                place.key = head.key
-                _set(place.label, "text", head.label)
-                fronts[number] = place.last
-            if changed:
-                self._count = len(heads)
-                self._line_up()
-            # The page draws on demand and labels a frame late: revealing brings the next frame.
-            for number, place in enumerate(self._places):
-                _set(place.label, "visible", number < self._count)
-        self._server.flush()
-        if fronts or changed:
-            taken = self._pool.submit(self._answered)
-            self._batches.append(_Batch(fronts, len(heads), taken))
-        return bool(fronts or changed)
-
-    def reveal(self) -> None:
-        """Show the oldest update that was sent, once all browsers have taken it."""
-        batch = self._batches.popleft()
-        batch.taken.result()
-        with self._server.atomic():
-            for number, place in enumerate(self._places):
-                place.front = batch.fronts.get(number, place.front)
-                for index, node in enumerate(place.nodes):
-                    _set(node, "visible", number < batch.count and index == place.front)
-        self._server.flush()
+    def send(self, heads: Sequence[Head]) -> None:
+        """Send what changed to hidden nodes once there is room; it is shown when it has arrived."""
+        labels = tuple(head.label for head in heads)
+        with self._changed:
+            self._changed.wait_for(self._has_room)
+            fronts: dict[int, int] = {}
+            with self._server.atomic():
+                for number, head in enumerate(heads):
+                    if number == len(self._places):
+                        self._places.append(self._new_place(number))
+                    place = self._places[number]
+                    if place.key != head.key:
+                        self._give(number, head)
+                        fronts[number] = place.last
+            if fronts or labels != self._labels:
+                self._server.flush()
+                self._labels = labels
+                self._batches.append(_Batch(fronts, labels, self._rounds))
+                self._changed.notify_all()
 
     def close(self) -> None:
-        """End the threads that wait for browsers."""
-        self._pool.shutdown()
+        """End the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._pulse.join()
+
+    def _has_room(self) -> bool:
+        """Whether a round has begun since the last update was sent."""
+        return self._closed or not self._batches or self._batches[-1].sent < self._rounds
+
+    def _run(self) -> None:
+        """One round of answers after the other, as long as something waits to be shown."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._batches or self._closed)
+                if self._closed:
+                    return
+                # What is sent from here on may miss the round that begins now.
+                self._rounds += 1
+                self._changed.notify_all()
+            self._ask()
+            with self._changed:
+                if self._batches[0].sent + ROUNDS <= self._rounds:
+                    self._reveal(self._batches.popleft())
+
+    def _reveal(self, batch: _Batch) -> None:
+        with self._server.atomic():
+            changed = self._count != len(batch.labels)
+            self._count = len(batch.labels)
+            for number, place in enumerate(self._places):
+                used = number < self._count
+                place.front = batch.fronts.get(number, place.front)
+                for index, node in enumerate(place.nodes):
+                    _set(node, "visible", used and index == place.front)
+                _set(place.label, "visible", used)
+                if used:
+                    _set(place.label, "text", batch.labels[number])
+            if changed:
+                self._line_up()
+        if changed:
+            for client in self._server.get_clients().values():
+                self.frame(client)
+        self._server.flush()
+        self._revealed()
 
     def face(self, position: np.ndarray) -> None:
         """Turn the row towards a camera at ``position`` (3,); heads keep their own direction."""
         azimuth = _azimuth(position)
         if abs(azimuth - self._azimuth) > 1e-3:
             self._azimuth = azimuth
-            with self._server.atomic():
+            with self._changed, self._server.atomic():
                 self._line_up()
 
     def frame(self, client: viser.ClientHandle, azimuth: float | None = None) -> None:
@@ -181,43 +207,50 @@ class Stage:
         up = self._height * 1.25 / 2
         return max(up / half, across / (half * aspect)) + self._width / 2
 
-    def _new_place(self, number: int, head: Head) -> _Place:
+    def _new_place(self, number: int) -> _Place:
         scene = self._server.scene
-        nodes = [
-            scene.add_glb(
-                f"/heads/{number}/{side}",
+        frame = scene.add_frame(f"/heads/{number}", show_axes=False)
+        label = scene.add_label(
+            f"/heads/{number}/label",
+            "",
+            position=(0, self._height * 0.53, 0),
+            visible=False,
+            anchor="bottom-center",
+            font_screen_scale=1.2,
+        )
+        return _Place(frame, label)
+
+    def _give(self, number: int, head: Head) -> None:
+        """Give a file to the next node of a place's ring, which is made when it is first needed."""
+        place = self._places[number]
+        place.key, place.last = head.key, (place.last + 1) % NODES
+        if place.last < len(place.nodes):
+            place.nodes[place.last].glb_data = head.glb
+            return
+        place.nodes.append(
+            self._server.scene.add_glb(
+                f"/heads/{number}/{place.last}",
                 head.glb,
                 visible=False,
                 cast_shadow=False,
                 receive_shadow=False,
             )
-            for side in range(NODES)
-        ]
-        label = scene.add_label(
-            f"/heads/{number}/label",
-            head.label,
-            position=(0, self._height * 0.5, 0),
-            visible=False,
-            anchor="bottom-center",
-            font_screen_scale=1.2,
         )
-        return _Place(nodes, label)
 
     def _line_up(self) -> None:
         right = np.array([math.cos(self._azimuth), 0.0, -math.sin(self._azimuth)])
         for number, place in enumerate(self._places[: self._count]):
             offset = (number - (self._count - 1) / 2) * SPACING * self._width
-            for node in place.nodes:
-                _set_position(node, offset * right)
-            _set_position(place.label, offset * right + [0, self._height * 0.53, 0])
+            if not np.allclose(place.frame.position, offset * right, atol=1e-5):
+                place.frame.position = offset * right
 
-    def _answered(self) -> None:
+    def _ask(self) -> None:
         """Wait until every browser has worked off what was sent to it.
 
         Reading a value that is not there from a browser's storage is the one question that it
         answers in turn with everything else.
         """
-        for client in list(self._server.get_clients().values()) * ROUNDS:
+        for client in self._server.get_clients().values():
             try:
                 client.local_storage.get_item("esca-view", timeout=ANSWER)
             except (RuntimeError, TimeoutError):
@@ -232,8 +265,3 @@ def _set(node: Any, name: str, value: object) -> None:
     """Send a property only where it changes."""
     if getattr(node, name) != value:
         setattr(node, name, value)
-
-
-def _set_position(node: Any, position: np.ndarray) -> None:
-    if not np.allclose(node.position, position, atol=1e-5):
-        node.position = position

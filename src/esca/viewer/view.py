@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import socket
 import warnings
 from collections.abc import Iterator, Sequence
@@ -69,6 +70,8 @@ def serving(
     subject = load_subject(open_capture(folder), loaded, progress=progress)
     decoders = Decoders(loaded, candidates, engine, threads)
     decoders.quantized(0)
+    # A browser that opens a connection in advance and drops it is no error to tell of.
+    logging.getLogger("websockets.server").setLevel(logging.CRITICAL)
     # The server tells its address on its own; the caller does that.
     with contextlib.redirect_stdout(io.StringIO()):
         server = viser.ViserServer(host=host, port=port, label="esca view", verbose=False)

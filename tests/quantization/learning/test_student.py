@@ -96,3 +96,7 @@ def test_what_the_mesh_depends_on_stays(traced_avatar, variant: str) -> None:
     before, after = fake_run(quantized, feeds), fake_run(student.frozen(), feeds)
     assert torch.equal(before["mesh"], after["mesh"])
     assert not torch.equal(before["texture"], after["texture"])
+    again = student.frozen().texel_biases
+    ramps = [name for name, bias in quantized.texel_biases.items() if bias.ramp is not None]
+    assert len(ramps) == (variant == "warp")
+    assert all(again[name] is quantized.texel_biases[name] for name in ramps)

@@ -13,6 +13,7 @@ from esca.runtime.backends import ENGINES, open_decoder
 from esca.runtime.backends.onnx_runtime import OnnxRuntimeDecoder
 from esca.runtime.backends.openvino import OpenVinoDecoder
 from esca.runtime.backends.pytorch import TorchDecoder
+from esca.runtime.export.model import quantized_model
 from esca.runtime.integer import IntegerDecoder
 
 
@@ -40,6 +41,21 @@ def test_openvino_gives_a_frame_what_it_gives_it_in_a_batch(quantized, frames) -
     whole, _ = engine.decode(feeds["z"], feeds["view"])
     one, _ = engine.decode(feeds["z"][1:2], feeds["view"][1:2])
     assert torch.equal(whole[1:2], one)
+
+
+def test_openvino_keeps_channels_last_and_frames_as_long_as_asked(quantized, frames) -> None:
+    feeds = frames(3, seed=2)
+    engine = open_decoder(quantized, "openvino", 1, buffers=2)
+    plain = OpenVinoDecoder(quantized_model(quantized, "cpu").SerializeToString(), 1)
+    given = []
+    for z, view in zip(feeds["z"].split(1), feeds["view"].split(1), strict=True):
+        texture, _ = engine.decode(z, view)
+        assert texture.is_contiguous(memory_format=torch.channels_last)
+        assert torch.equal(texture, plain.decode(z, view)[0])
+        given.append((texture, texture.clone()))
+    assert not torch.equal(*given[0])
+    assert torch.equal(*given[1])
+    assert torch.equal(*given[2])
 
 
 def test_torch_runs_the_float_graph(decoder, frames) -> None:

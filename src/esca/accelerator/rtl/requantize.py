@@ -5,7 +5,8 @@
     v = u where u >= 0, else round(u * slope, 16)
     y = clamp(round(v, guard) + zero, 0, top)
 
-with ``round(x, n) = (x + 2^(n-1)) >> n``, as :func:`esca.accelerator.arithmetic.requantized` has it.
+with ``round(x, n) = (x + 2^(n-1)) >> n``, as
+:func:`esca.accelerator.arithmetic.requantized` has it.
 """
 
 from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
@@ -145,7 +146,7 @@ def _product(value: Value, mantissa: Value) -> tuple[Value, Value]:
 
 
 class _Pipe:
-    """Places for registers, of which ``latency`` are taken, evenly; more than there are: at the end."""
+    """Places for registers, ``latency`` of them taken, evenly; those too many at the end."""
 
     def __init__(self, m: Module, latency: int) -> None:
         self.m, self.extra, self.place = m, max(0, latency - CUTS), 0

@@ -101,7 +101,7 @@ class Student(nn.Module):
     ``wanted`` is the float graph that the integers stand for, smoothed like them: weights start
     between it and their integers, and round to the same integers. Grids of feature maps learn.
     What other outputs depend on too (the trunk of texture and mesh) stays as it is: they are not in
-    the loss and would drift.
+    the loss and would drift. So do ramps, which no texel may leave.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Student(nn.Module):
                 if op.bias is not None:
                     self.biases[name] = nn.Parameter(op.bias.clone())
                     self.register_parameter(_key("bias", name), self.biases[name])
-            elif isinstance(op, TexelBias):
+            elif isinstance(op, TexelBias) and quantized.texel_biases[name].ramp is None:
                 goal = _texel_bias(wanted.by_name[name])
                 self.texel_biases[name] = LearnedBias(quantized.texel_biases[name], goal)
                 self.add_module(_key("texels", name), self.texel_biases[name])

@@ -20,13 +20,15 @@ def open_decoder(
     engine: Engine = "integer",
     threads: int | None = None,
     device: str = "cpu",
+    buffers: int | None = None,
 ) -> Decoder:
     """A decoder for a quantized graph.
 
     ``integer``: the bit-exact reference. ``onnxruntime``, ``openvino``: the exported form ``cpu``,
     the reference's arithmetic, rarely a step off. ``torch``: its dequantized parameters in float32
-    with activations that are not quantized, on ``device``. EscaError for another engine or a
-    missing extra.
+    with activations that are not quantized, on ``device``. ``buffers``: where an engine can, frames
+    take turns in so many buffers instead of getting memory of their own. EscaError for another
+    engine or a missing extra.
     """
     if engine == "integer":
         return IntegerDecoder(quantized)
@@ -38,7 +40,8 @@ def open_decoder(
     # Imported here, since exporting needs onnx and opening files does not.
     from esca.runtime.export.model import quantized_model
 
-    model = quantized_model(quantized, "cpu").SerializeToString()
     if engine == "onnxruntime":
-        return OnnxRuntimeDecoder(model, threads)
-    return OpenVinoDecoder(model, threads)
+        model = quantized_model(quantized, "cpu")
+        return OnnxRuntimeDecoder(model.SerializeToString(), threads)
+    model = quantized_model(quantized, "cpu", last=True)
+    return OpenVinoDecoder(model.SerializeToString(), threads, last=True, buffers=buffers)

@@ -1,6 +1,7 @@
 """An exported file in OpenVINO."""
 
 from collections.abc import Mapping
+from itertools import cycle
 from pathlib import Path
 
 import torch
@@ -14,10 +15,20 @@ class OpenVinoDecoder:
     """Compiles an ONNX file for the CPU with ``threads`` threads (None: OpenVINO's choice).
 
     Float operators stay float32 also where the machine has bfloat16 units, which OpenVINO would
-    use on its own: then it would not be the arithmetic that was asked for.
+    use on its own: then it would not be the arithmetic that was asked for. ``last``: the file's
+    outputs have their channels last; textures are given in the usual order all the same, in
+    PyTorch's memory format ``channels_last``. ``buffers``: a frame's texture is overwritten that
+    many frames later; None gives every frame memory of its own.
     """
 
-    def __init__(self, model: Path | bytes, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Path | bytes,
+        threads: int | None = None,
+        last: bool = False,
+        buffers: int | None = None,
+    ) -> None:
+        self._last = last
         openvino = needed("openvino", "openvino")
         settings: dict[str, str | int] = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -31,10 +42,14 @@ class OpenVinoDecoder:
             # Shapes that are known when compiling are faster; what is shown is one frame at a time.
             read.reshape({port: [1, *list(port.partial_shape)[1:]] for port in read.inputs})
             self.compiled = core.compile_model(read, "CPU", settings)
+            requests = [self.compiled.create_infer_request() for _ in range(buffers or 1)]
         except RuntimeError as error:
             name = "model" if isinstance(model, bytes) else str(model)
             what = str(error).splitlines()[0]
             raise EscaError(f"{name}: OpenVINO cannot load it ({what})") from error
+
+        self._requests = cycle(requests)
+        self._shared = buffers is not None
 
     def run(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Outputs by label; a batch is run frame by frame."""
@@ -47,11 +62,13 @@ class OpenVinoDecoder:
     def decode(self, z: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
         """See :class:`esca.runtime.backends.Decoder`."""
         outputs = self.run({"z": z, "view": view})
-        return outputs["texture"], outputs["mesh"]
+        texture = outputs["texture"]
+        return texture.movedim(3, 1) if self._last else texture, outputs["mesh"]
 
     def _frame(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
         arrays = {name: value.numpy() for name, value in feeds.items()}
-        outputs = self.compiled(arrays, share_inputs=True, share_outputs=False)
+        request = next(self._requests)
+        outputs = request.infer(arrays, share_inputs=True, share_outputs=self._shared)
         # A port bears its label and, where OpenVINO dropped an identity, the name behind it too.
         return {
             label: torch.from_numpy(value)

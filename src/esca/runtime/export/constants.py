@@ -13,6 +13,7 @@ from esca.graph.graph import Graph
 from esca.graph.ops import ConvTranspose2d, TexelBias, out_channel_axis
 from esca.quantization.quantize import QuantizedGraph
 from esca.quantization.weights import QuantizedWeight, dequantize_weight
+from esca.runtime.export.operators import texels
 from esca.runtime.export.phases import split_texels, split_weight, spread
 from esca.runtime.export.writer import Writer
 
@@ -59,8 +60,7 @@ class IntegerConstants:
     def texels(self, name: str, stride: int) -> str:
         """See :class:`Constants`."""
         bias = self.quantized.texel_biases[name]
-        values, scale = split_texels(bias.values, stride), spread(bias.scale, stride)
-        return self.writer.dequantized(f"{name}.texels", values[None], bias.bits, scale, 1)
+        return texels(self.writer, f"{name}.texels", bias, stride, bias.scale)
 
     def snapped(self, name: str, value: str) -> str:
         """See :class:`Constants`."""

@@ -7,8 +7,8 @@ QuantizeLinear and DequantizeLinear, whose scale is 1, and run the operators on 
 remains is one float32 rounding of ``acc * m``, seldom across a boundary.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -29,26 +29,36 @@ from esca.quantization.grid import Grid
 from esca.quantization.quantize import QuantizedGraph
 from esca.runtime.export.operators import (
     broadcast,
-    depth_to_space,
     grid_sample,
+    interleave,
     rearrange,
     split_stride,
+    texels,
     weigh,
 )
-from esca.runtime.export.phases import split_texels, split_weight, spread
+from esca.runtime.export.phases import Row, split_texels, spread
 from esca.runtime.export.writer import Writer
 from esca.runtime.fixed_point import FixedPoint, fixed_point
 from esca.runtime.integer import COORDINATE_BITS
 from esca.runtime.lowering import SLOPE_BITS, IntegerLayer, IntegerProgram
 
+LAST = (0, 2, 3, 1)
+FIRST = (0, 3, 1, 2)
+
 
 @dataclass(frozen=True)
 class IntegerSteps:
-    """Writes the steps of a lowered graph on integers in float32."""
+    """Writes the steps of a lowered graph on integers in float32.
+
+    ``last``: whether outputs with channels have them last. ``_last``: values that are also there
+    with channels last, under that name.
+    """
 
     quantized: QuantizedGraph
     program: IntegerProgram
     writer: Writer
+    last: bool
+    _last: dict[str, str] = field(default_factory=dict, init=False)
 
     def input(self, name: str) -> str:
         """An input in steps of its grid."""
@@ -58,19 +68,48 @@ class IntegerSteps:
 
     def output(self, name: str, value: str) -> str:
         """The reals of a node's value."""
-        step = self.writer.real(f"{name}.step", torch.tensor(self.program.grids[name].scale))
-        return self.writer.node("Mul", f"{name}.reals", value, step)
+        w = self.writer
+        if self.last and len(self.quantized.graph.by_name[name].shape) == 3:
+            value = self._last.get(value) or w.node("Transpose", f"{name}.last", value, perm=LAST)
+        step = w.real(f"{name}.step", torch.tensor(self.program.grids[name].scale))
+        return w.node("Mul", f"{name}.reals", value, step)
 
     def layer(self, step: IntegerLayer, values: Mapping[str, str]) -> str:
         """See :mod:`esca.runtime.lowering` for the arithmetic."""
+        output = step.layer.output
+        stride = split_stride(self.quantized.graph, step.layer)
+        if stride == 1:
+            return self._on_grid(output.name, self._summed(step, values, None))
+        rows = [self._summed(step, values, Row(stride, number)) for number in range(stride)]
+        value = self._interleaved(output, rows)
+        first = self.writer.node("Transpose", f"{output.name}.first", value, perm=FIRST)
+        self._last[first] = value
+        return first
+
+    def _interleaved(self, output: Node, rows: Sequence[str]) -> str:
+        """Rows of phases, rounded and clamped, as a value with channels last."""
+        w, grid, name = self.writer, self._steps(output.name), f"{output.name}.spread"
+        if grid.bits > 8:
+            rounded = [self._on_grid(output.name, row) for row in rows]
+            return interleave(w, name, rounded, output.shape)
+        # What is moved is one byte a value. The second pair changes no value: without it engines
+        # do not see that the next operator's input has 8 bits.
+        stored = [w.quantized(output.name, row, grid) for row in rows]
+        value, whole = interleave(w, name, stored, output.shape), Grid(1.0, grid.zero_point, 8)
+        return w.snapped(name, w.reals(name, value, whole), whole)
+
+    def _summed(self, step: IntegerLayer, values: Mapping[str, str], row: Row | None) -> str:
+        """A layer's values in steps of its output, neither rounded nor clamped yet.
+
+        ``row``: only these phases of a transposed convolution, channels as :class:`Row` has them.
+        """
         w, layer = self.writer, step.layer
         name = layer.output.name
-        stride = split_stride(self.quantized.graph, layer)
         unit = step.target.scale / 2**step.guard
-        value = self._multiplied(step, values[layer.root.inputs[0]], stride, unit)
+        value = self._multiplied(step, values[layer.root.inputs[0]], row, unit)
         value = w.node("Floor", f"{layer.name}.floor", value)
         for node in layer.texel_biases:
-            value = w.node("Add", node.name, value, self._texels(node.name, stride, unit))
+            value = w.node("Add", node.name, value, self._texels(node.name, row, unit))
         if step.residual_factor is not None and layer.residual is not None:
             factor = w.real(f"{name}.residual_factor", real(step.residual_factor).reshape(()))
             added = w.node("Mul", f"{name}.residual", values[layer.residual], factor)
@@ -86,8 +125,7 @@ class IntegerSteps:
             value = w.node("Add", f"{name}.above", value, quarter)
             down = w.real(f"{name}.guard", torch.tensor(2.0**-step.guard))
             value = w.node("Mul", f"{name}.narrow", value, down)
-        value = self._on_grid(name, value)
-        return depth_to_space(w, f"{name}.spread", value, stride)
+        return value
 
     def move(self, move: Move, values: Mapping[str, str]) -> str:
         """What only rearranges stays as it is; what interpolates is rounded half up."""
@@ -101,7 +139,7 @@ class IntegerSteps:
                 return value
         return self._on_grid(node.name, self._rounded(node.name, value))
 
-    def _multiplied(self, step: IntegerLayer, value: str, stride: int, unit: float) -> str:
+    def _multiplied(self, step: IntegerLayer, value: str, row: Row | None, unit: float) -> str:
         """``acc * m`` plus the channel bias plus a half, so that flooring it rounds half up."""
         w, root, op = self.writer, step.layer.root, step.layer.root.op
         rank, factor = len(root.shape), real(step.factor)
@@ -111,33 +149,36 @@ class IntegerSteps:
         weight, name = step.weight, f"{root.name}.weight"
         bits = self.quantized.weights[root.name].bits
         phases = _phase_columns(factor, op)
-        if isinstance(op, ConvTranspose2d) and stride > 1:
-            scale = spread(phases, stride)
-            stored = w.dequantized(name, split_weight(op, weight), bits, scale, 0)
+        if isinstance(op, ConvTranspose2d) and row is not None:
+            scale = row.of(spread(phases, row.stride))
+            stored = w.dequantized(name, row.weight(op, weight), bits, scale, 0)
         elif phases.shape[1] == 1:
             stored = w.dequantized(name, weight, bits, phases, out_channel_axis(op))
         else:
             # One factor a phase, and the phases stay together: they multiply the sums.
             stored = w.dequantized(name, weight, bits, torch.ones(()), None)
-            value = weigh(w, f"{root.name}.sum", op, 1, value, stored)
+            value = weigh(w, f"{root.name}.sum", op, False, value, stored)
             return self._scaled(root.name, value, factor, offset)
-        bias = spread(offset.expand(root.shape[0], *(1,) * (rank - 1)).reshape(-1), stride)
-        return weigh(w, root.name, op, stride, value, stored, w.real(f"{root.name}.bias", bias))
+        bias = offset.expand(root.shape[0], *(1,) * (rank - 1)).reshape(-1)
+        if row is not None:
+            bias = row.of(spread(bias, row.stride))
+        split = False if row is None else row
+        return weigh(w, root.name, op, split, value, stored, w.real(f"{root.name}.bias", bias))
 
     def _scaled(self, name: str, value: str, factor: Tensor, offset: Tensor) -> str:
         w = self.writer
         value = w.node("Mul", f"{name}.scaled", value, w.real(f"{name}.factor", factor))
         return w.node("Add", name, value, w.real(f"{name}.bias", offset))
 
-    def _texels(self, name: str, stride: int, unit: float) -> str:
+    def _texels(self, name: str, row: Row | None, unit: float) -> str:
         """Texel biases in guard units; engines compute them once, when they load the file."""
-        bias = self.quantized.texel_biases[name]
+        bias, made = self.quantized.texel_biases[name], f"{name}.texels"
         widen = real(fixed_point(bias.scale.double() / unit))
-        values = split_texels(bias.values, stride)[None]
-        wide = self.writer.dequantized(
-            f"{name}.texels", values, bias.bits, spread(widen, stride), 1
-        )
-        return self._rounded(f"{name}.texels", wide)
+        if row is None:
+            return self._rounded(made, texels(self.writer, made, bias, 1, widen))
+        values = row.of(split_texels(bias.values, row.stride))[None]
+        widen = row.of(spread(widen, row.stride))
+        return self._rounded(made, self.writer.dequantized(made, values, bias.bits, widen, 1))
 
     def _places(self, node: Node, value: str) -> str:
         """Coordinates rounded to the fraction of a texel that the integer runtime holds."""
@@ -161,11 +202,15 @@ class IntegerSteps:
 
         OpenVINO drops pairs of 16 bits with their rounding and clamping.
         """
-        grid = self.program.grids[name]
-        steps = Grid(1.0, grid.zero_point, grid.bits)
+        grid = self._steps(name)
         if grid.bits <= 8:
-            return self.writer.snapped(name, value, steps)
-        return self.writer.clipped(name, self._rounded(name, value), steps)
+            return self.writer.snapped(name, value, grid)
+        return self.writer.clipped(name, self._rounded(name, value), grid)
+
+    def _steps(self, name: str) -> Grid:
+        """A node's grid where the real unit is one step."""
+        grid = self.program.grids[name]
+        return Grid(1.0, grid.zero_point, grid.bits)
 
 
 def real(factor: FixedPoint) -> Tensor:

@@ -35,13 +35,17 @@ def form_named(name: str) -> Form:
 
 
 def quantized_model(
-    quantized: QuantizedGraph, form: Form, metadata: Mapping[str, str] | None = None
+    quantized: QuantizedGraph,
+    form: Form,
+    metadata: Mapping[str, str] | None = None,
+    last: bool = False,
 ) -> ModelProto:
     """A quantized graph in ONNX: reals in and out, the first axis a batch of any size.
 
     ``qdq``: 4-bit layers on INT4 and UINT4, others on 8 bits, transposed convolutions as they are.
     ``cpu``: the integer runtime's arithmetic on 8-bit operators, transposed convolutions as
-    convolutions and depth to space.
+    convolutions for one row of phases each. ``last``: its outputs (B, C, H, W) as (B, H, W, C),
+    which is how engines hold them and saves them a pass.
     Fully checked, with all shapes.
     """
     writer = Writer(narrow=form == "qdq")
@@ -50,7 +54,7 @@ def quantized_model(
     graph = quantized.graph
     if form == "cpu":
         program = lower(quantized)
-        integers = IntegerSteps(quantized, program, writer)
+        integers = IntegerSteps(quantized, program, writer, last)
         return _model(graph, program.steps, integers, writer, facts)
     reals = RealSteps(graph, writer, IntegerConstants(quantized, writer), split=False)
     return _model(graph, schedule(graph), reals, writer, facts)
@@ -82,11 +86,14 @@ def _model(
     for label, name in graph.outputs.items():
         real = form.output(name, values[name])
         writer.nodes.append(helper.make_node("Identity", [real], [label]))
+    shapes = {label: graph.by_name[name].shape for label, name in graph.outputs.items()}
+    if isinstance(form, IntegerSteps) and form.last:
+        shapes = {label: (*shape[1:], *shape[:1]) for label, shape in shapes.items()}
     made = helper.make_graph(
         writer.nodes,
         "esca",
         [_value(node.name, node.shape) for node in graph.inputs],
-        [_value(label, graph.by_name[name].shape) for label, name in graph.outputs.items()],
+        [_value(label, shape) for label, shape in shapes.items()],
         list(writer.initializers.values()),
     )
     model = helper.make_model(

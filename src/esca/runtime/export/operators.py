@@ -1,5 +1,6 @@
 """Single operators of a graph in ONNX: what their arguments are called there."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from esca.graph.ops import (
     Upsample,
     Weighted,
 )
-from esca.runtime.export.phases import can_split, split_pads
+from esca.quantization.weights import QuantizedBias
+from esca.runtime.export.phases import Row, can_split, split_pads, split_texels, spread
 from esca.runtime.export.writer import Writer
 
 
@@ -31,10 +33,10 @@ def split_stride(graph: Graph, layer: Layer) -> int:
     return root.op.stride if can_split(root.op, source, root.shape) else 1
 
 
-def weigh(w: Writer, name: str, op: Weighted, stride: int, *inputs: str) -> str:
+def weigh(w: Writer, name: str, op: Weighted, split: bool | Row, *inputs: str) -> str:
     """A weighted operator on value, weight and, where there is one, bias.
 
-    ``stride`` above 1: the transposed convolution as a convolution for all its phases.
+    ``split``: the transposed convolution as a convolution for all its phases, or a row of them.
     """
     attributes: dict[str, Any]
     match op:
@@ -43,7 +45,9 @@ def weigh(w: Writer, name: str, op: Weighted, stride: int, *inputs: str) -> str:
         case Conv2d():
             kind = "Conv"
             attributes = {"strides": [op.stride] * 2, "pads": [op.padding] * 4}
-        case ConvTranspose2d() if stride > 1:
+        case ConvTranspose2d() if isinstance(split, Row):
+            kind, attributes = "Conv", {"pads": split.pads(op)}
+        case ConvTranspose2d() if split:
             kind, attributes = "Conv", {"pads": split_pads(op)}
         case ConvTranspose2d():
             kind = "ConvTranspose"
@@ -55,11 +59,42 @@ def weigh(w: Writer, name: str, op: Weighted, stride: int, *inputs: str) -> str:
     return w.node(kind, name, *inputs, **attributes)
 
 
+def texels(w: Writer, name: str, bias: QuantizedBias, stride: int, scale: Tensor) -> str:
+    """Texel biases (1, C, H, W), or one channel a phase, times ``scale`` (C,); a ramp as the sum of
+    its two lines.
+    """
+    steps = spread(scale, stride)
+    if bias.ramp is None or stride > 1:
+        values = split_texels(bias.values, stride)[None]
+        return w.dequantized(name, values, bias.bits, steps, 1)
+    rows, columns = bias.ramp.lines(*bias.values.shape[1:])
+    lines = {"rows": rows[None, :, :, None], "columns": columns[None, :, None]}
+    added = [w.dequantized(f"{name}.{of}", line, bias.bits, steps, 1) for of, line in lines.items()]
+    return w.node("Add", name, *added)
+
+
 def depth_to_space(w: Writer, name: str, value: str, factor: int) -> str:
     """PyTorch's pixel shuffle; a factor of 1 changes nothing."""
     if factor == 1:
         return value
     return w.node("DepthToSpace", name, value, blocksize=factor, mode="CRD")
+
+
+def interleave(w: Writer, name: str, rows: Sequence[str], shape: tuple[int, ...]) -> str:
+    """Rows of phases, see :class:`esca.runtime.export.phases.Row`, to (B, H, W, C).
+
+    ``shape``: (C, H, W). For engines that keep channels innermost the transpositions change
+    nothing, and the concatenation copies whole rows.
+    """
+    channels, height, width = shape
+    split = w.array(f"{name}.split", np.array([0, height // len(rows), 1, width, channels]))
+    whole = w.array(f"{name}.whole", np.array([0, height, width, channels]))
+    lines = []
+    for row in rows:
+        last = w.node("Transpose", f"{name}.last", row, perm=(0, 2, 3, 1))
+        lines.append(w.node("Reshape", f"{name}.line", last, split))
+    value = w.node("Concat", f"{name}.lines", *lines, axis=2)
+    return w.node("Reshape", f"{name}.rows", value, whole)
 
 
 def rearrange(w: Writer, node: Node, *inputs: str) -> str:

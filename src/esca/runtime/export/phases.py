@@ -6,7 +6,15 @@ size, and one kernel spans the offsets ``d`` of all phases: 3 x 3 for kernel 4, 
 1, of which each phase uses 2 x 2 (2.25 times the multiplications). The channels of the result hold
 the phases (channel slowest, then row, then column), which depth to space (CRD, PyTorch's pixel
 shuffle) spreads.
+
+Engines that keep channels innermost move single bytes there. With one convolution for each row of
+phases, whose channels hold the phases of that row (column slowest, then channel), the values lie in
+memory as in the rows of the output already, and only whole rows have to be put one below the other.
+Each such convolution needs only the rows of the kernel that its phases use, 2 of 3, which leaves
+1.5 times the multiplications.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -61,3 +69,34 @@ def spread(vector: Tensor, stride: int) -> Tensor:
 def split_texels(texels: Tensor, stride: int) -> Tensor:
     """(C, s H, s W) to (C s^2, H, W), the inverse of the shuffle."""
     return torch.nn.functional.pixel_unshuffle(texels, stride)
+
+
+@dataclass(frozen=True)
+class Row:
+    """The phases ``number`` of ``stride`` rows of a split transposed convolution.
+
+    Their channels are sorted by column first, then by the layer's channel.
+    """
+
+    stride: int
+    number: int
+
+    def of(self, split: Tensor) -> Tensor:
+        """(C stride^2, ...) values of channels and phases to this row's, (stride C, ...)."""
+        phases = split.unflatten(0, (-1, self.stride, self.stride))[:, self.number]
+        return phases.transpose(0, 1).flatten(0, 1)
+
+    def weight(self, op: ConvTranspose2d, weight: Tensor) -> Tensor:
+        """(in, out, k, k) values to (stride out, in, rows, side), only rows that it reads."""
+        reach, used = offsets(op), self._used(op)
+        rows = slice(used[0] - reach[0], used[-1] - reach[0] + 1)
+        return self.of(split_weight(op, weight))[:, :, rows].contiguous()
+
+    def pads(self, op: ConvTranspose2d) -> list[int]:
+        """Padding of its convolution: top, left, bottom, right."""
+        used, (_, left, _, right) = self._used(op), split_pads(op)
+        return [-used[0], left, used[-1], right]
+
+    def _used(self, op: ConvTranspose2d) -> list[int]:
+        taps, first = op.weight.shape[-1], self.number + op.padding
+        return [d for d in offsets(op) if d == 0 or 0 <= first - op.stride * d < taps]

@@ -45,7 +45,7 @@ class RealSteps:
             inputs = [value, self.constants.weight(root.name, stride)]
             if root.op.bias is not None:
                 inputs.append(w.real(f"{root.name}.bias", spread(root.op.bias, stride)))
-            value = weigh(w, root.name, root.op, stride, *inputs)
+            value = weigh(w, root.name, root.op, stride > 1, *inputs)
         for member in layer.members:
             match member.op:
                 case TexelBias():

@@ -26,6 +26,7 @@ class Writer:
         self.nodes: list[NodeProto] = []
         self.initializers: dict[str, TensorProto] = {}
         self._names: set[str] = set()
+        self._grids: dict[tuple[str, Grid], tuple[str, str]] = {}
 
     def node(self, op: str, name: str, *inputs: str, **attributes: Any) -> str:
         """Append one operator with one output, which is called ``name`` (or name.2, name.3 ...)."""
@@ -72,17 +73,30 @@ class Writer:
 
     def snapped(self, name: str, value: str, grid: Grid) -> str:
         """Quantize to an activation's grid and dequantize again."""
-        width = self._width(grid)
-        if grid.bits != width:
+        return self.reals(name, self.quantized(name, value, grid), grid)
+
+    def quantized(self, name: str, value: str, grid: Grid) -> str:
+        """Stored unsigned integers of reals."""
+        if grid.bits != self._width(grid):
             # The stored type reaches farther than the grid, so it does not saturate there.
             value = self.clipped(name, value, grid)
-        kind = {4: TensorProto.UINT4, 8: TensorProto.UINT8, 16: TensorProto.UINT16}[width]
-        scale = self.real(f"{name}.scale", torch.tensor(grid.scale))
-        zero = self._unique(f"{name}.zero_point")
-        raw = grid.zero_point.to_bytes(2 if width == 16 else 1, "little")
-        self.initializers[zero] = TensorProto(name=zero, data_type=kind, raw_data=raw)
-        integers = self.node("QuantizeLinear", f"{name}.integers", value, scale, zero)
-        return self.node("DequantizeLinear", f"{name}.real", integers, scale, zero)
+        return self.node("QuantizeLinear", f"{name}.integers", value, *self._grid(name, grid))
+
+    def reals(self, name: str, integers: str, grid: Grid) -> str:
+        """Reals of stored unsigned integers."""
+        return self.node("DequantizeLinear", f"{name}.real", integers, *self._grid(name, grid))
+
+    def _grid(self, name: str, grid: Grid) -> tuple[str, str]:
+        """Scale and zero point, stored once for a name and grid."""
+        if (name, grid) not in self._grids:
+            width = self._width(grid)
+            kind = {4: TensorProto.UINT4, 8: TensorProto.UINT8, 16: TensorProto.UINT16}[width]
+            raw = grid.zero_point.to_bytes(2 if width == 16 else 1, "little")
+            scale = self.real(f"{name}.scale", torch.tensor(grid.scale))
+            zero = self._unique(f"{name}.zero_point")
+            self.initializers[zero] = TensorProto(name=zero, data_type=kind, raw_data=raw)
+            self._grids[name, grid] = scale, zero
+        return self._grids[name, grid]
 
     def clipped(self, name: str, value: str, grid: Grid) -> str:
         """Clamp to the reals that a grid reaches."""

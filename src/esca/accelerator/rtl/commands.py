@@ -1,0 +1,119 @@
+"""The command queues of the machine: their servers, what their jobs may wait for, their records.
+
+The sources follow from how :mod:`esca.accelerator.schedule` makes jobs. Each has a comparator of
+its own in hardware, so that no counter has to be chosen among many.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from amaranth.lib import data
+
+from esca.accelerator.config import AcceleratorConfig
+from esca.accelerator.rtl import records
+from esca.accelerator.rtl.streams import STREAM
+from esca.accelerator.schedule import SERVERS
+
+Kind = Literal["end", "result"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What may be waited for: ends or results of the jobs of ``queue``."""
+
+    kind: Kind
+    queue: str
+
+
+@dataclass(frozen=True, eq=False)
+class CommandQueue:
+    """A queue, the ``server`` that it may share with others, and its records' ``payload``."""
+
+    name: str
+    server: str
+    sources: tuple[Source, ...]
+    payload: data.StructLayout
+
+    @cached_property
+    def record(self) -> data.StructLayout:
+        """Layout of its records."""
+        return records.record(len(self.sources), self.payload)
+
+
+FEED = "feed"
+"""The queue of the weight feed, which has one job for each of the array's: its result is that the
+unit's first weights are in the array. The array waits for it and not for ``weights``.
+"""
+
+_MAKERS = ("epilogue", "linear", "move", "upsample", "grid_sample")
+_WRITERS = ("loads", "linear_loads", "grid_loads", *_MAKERS)
+_USERS = ("array", *_WRITERS)
+"""Queues that read or write the activation buffer: the first to write a place waits for all."""
+
+_RESULTS: dict[str, tuple[str, ...]] = {
+    "weights": (),
+    "loads": ("stores", "linear_stores"),
+    "biases": ("stores", "linear_stores"),
+    "stores": ("epilogue", "move", "upsample", "grid_sample"),
+    "linear_loads": ("stores", "linear_stores"),
+    "linear_stores": ("linear",),
+    "grid_loads": ("stores", "linear_stores"),
+    "array": (FEED, "loads", *_MAKERS),
+    "epilogue": ("array", "biases", "loads", *_MAKERS),
+    "linear": ("linear_loads", *_MAKERS),
+    "move": ("loads", *_MAKERS),
+    "upsample": ("loads", *_MAKERS),
+    "grid_sample": ("loads", "grid_loads", *_MAKERS),
+    FEED: ("weights",),
+}
+_ENDS: dict[str, tuple[str, ...]] = {
+    "weights": ("array",),
+    "loads": _USERS,
+    "biases": ("epilogue",),
+    "linear_loads": _USERS,
+    "grid_loads": _USERS,
+    "array": ("epilogue",),
+    "epilogue": (*_USERS, "stores"),
+    "linear": (*_USERS, "linear_stores"),
+    "move": (*_USERS, "stores"),
+    "upsample": (*_USERS, "stores"),
+    "grid_sample": (*_USERS, "stores"),
+}
+
+
+def queue_names(config: AcceleratorConfig, others: bool = True) -> tuple[str, ...]:
+    """Queues of a machine; without ``others`` of one that has the array and no engine beside it."""
+    extra: tuple[str, ...] = ()
+    if others:
+        linear = ("linear_loads", "linear_stores", "linear") if config.engines.linear_lanes else ()
+        extra = (*linear, "grid_loads", "move", "upsample", "grid_sample")
+    wanted = {"weights", "loads", "biases", "stores", "array", "epilogue", FEED, *extra}
+    return tuple(name for name in _RESULTS if name in wanted)
+
+
+def command_queues(names: Sequence[str], columns: int) -> tuple[CommandQueue, ...]:
+    """Queues by name, those of DMA first; ``columns`` of the array. What is not there is not waited
+    for, nor is the end of a job in the own queue.
+    """
+    payloads = {
+        "weights": records.LOAD_WEIGHTS,
+        "loads": records.LOAD_ROWS,
+        "grid_loads": records.LOAD_ROWS,
+        "biases": records.LOAD_EXTRAS,
+        "stores": records.STORE,
+        "linear_loads": records.LOAD_LINEAR,
+        "linear_stores": records.STORE,
+        "array": STREAM,
+        "epilogue": records.EPILOGUE,
+        FEED: records.feed_layout(columns),
+    }
+    there = sorted(names, key=lambda name: (name not in SERVERS, [*_RESULTS].index(name)))
+    made = []
+    for name in there:
+        ends = (Source("end", q) for q in _ENDS.get(name, ()) if q in there and q != name)
+        results = (Source("result", q) for q in _RESULTS[name] if q in there)
+        payload = payloads.get(name, records.ENGINE)
+        made.append(CommandQueue(name, SERVERS.get(name, name), (*ends, *results), payload))
+    return tuple(made)

@@ -1,0 +1,101 @@
+"""Control: command queues, semaphores and the order of DMA, which start the jobs of all engines."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from esca.accelerator.rtl.commands import CommandQueue
+from esca.accelerator.rtl.dma_order import DmaOrder
+from esca.accelerator.rtl.queue import Queue
+from esca.accelerator.rtl.semaphores import Semaphores
+
+
+def server_names(queues: Sequence[CommandQueue]) -> tuple[str, ...]:
+    """Servers of queues, in order."""
+    return tuple(dict.fromkeys(queue.server for queue in queues))
+
+
+class Control(wiring.Component):
+    """Starts jobs as :func:`esca.accelerator.events.simulate` does.
+
+    For each queue: its stream ``record_<name>``, ``head_<name>`` with the record that starts.
+    Bits by queue: ``start`` (the job is busy from the next cycle on), ``resulting`` (its result is
+    there in the next cycle), ``starved``. Bits by server: ``ending`` (this is the last busy cycle
+    of its job). ``clear``, before the first record of a frame comes: counters begin at 0, nothing
+    starts. ``go``: the first jobs may start in the next cycle, cycle 0 of the frame. Every job
+    takes at least one cycle.
+    """
+
+    def __init__(self, queues: Sequence[CommandQueue]) -> None:
+        self.queues, self.servers = tuple(queues), server_names(queues)
+        members: dict[str, object] = {}
+        for queue in self.queues:
+            members[f"record_{queue.name}"] = In(stream.Signature(queue.record))
+            members[f"head_{queue.name}"] = Out(queue.record)
+        count = len(self.queues)
+        super().__init__(
+            {
+                **members,
+                "clear": In(1),
+                "go": In(1),
+                "ending": In(len(self.servers)),
+                "resulting": In(count),
+                "start": Out(count),
+                "starved": Out(count),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Queues meet counters; servers choose among their queues."""
+        m = Module()
+        m.submodules.semaphores = semaphores = Semaphores(len(self.queues))
+        place = {queue.name: index for index, queue in enumerate(self.queues)}
+        running, ending = Signal(), Signal(len(self.queues))
+        with m.If(self.clear | self.go):
+            m.d.sync += running.eq(self.go)
+        m.d.comb += [
+            semaphores.clear.eq(self.clear),
+            semaphores.ending.eq(ending),
+            semaphores.resulting.eq(self.resulting),
+        ]
+        made = {}
+        for index, line in enumerate(self.queues):
+            made[line.name] = queue = Queue(line.record)
+            m.submodules[f"queue_{line.name}"] = queue
+            for number, source in enumerate(line.sources):
+                other, ends = place[source.queue], source.kind == "end"
+                pulses = ending if ends else self.resulting
+                counts = semaphores.ended if ends else semaphores.resulted
+                m.d.comb += [
+                    queue.counts[number].eq(counts[other]),
+                    queue.pulses[number].eq(pulses[other]),
+                ]
+            wiring.connect(m, wiring.flipped(getattr(self, f"record_{line.name}")), queue.record)
+            m.d.comb += [
+                getattr(self, f"head_{line.name}").eq(queue.head),
+                queue.start.eq(self.start[index]),
+                self.starved[index].eq(queue.starved),
+            ]
+        for number, server in enumerate(self.servers):
+            mine = [line.name for line in self.queues if line.server == server]
+            m.submodules[f"order_{server}"] = order = DmaOrder(len(mine))
+            current = Signal(len(mine), name=f"current_{server}")
+            last = self.ending[number]
+            ready = Cat(made[name].ready for name in mine)
+            m.d.comb += [
+                order.ready.eq(ready),
+                order.free.eq((running | self.go) & (~current.any() | last)),
+            ]
+            for slot, name in enumerate(mine):
+                header = made[name].head.header
+                m.d.comb += [
+                    order.places[slot].number.eq(header.number),
+                    order.places[slot].background.eq(header.background),
+                    self.start[place[name]].eq(order.grant[slot]),
+                    ending[place[name]].eq(current[slot] & last),
+                ]
+            with m.If(order.grant.any() | last):
+                m.d.sync += current.eq(order.grant)
+        return m

@@ -1,0 +1,209 @@
+"""DMA: transfers between the memory port and the buffers, one after the other."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Signal, ValueLike
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.axi import Axi
+from esca.accelerator.rtl.bursts import ROW_BITS, TRANSFER, Bursts
+from esca.accelerator.rtl.commands import CommandQueue
+
+SLACK = 8
+"""Cycles of the configured latency of DRAM that are the chip's own: on the way to the port, and
+from a word's arrival to its place in a buffer.
+"""
+
+STORE_LAG = 4
+"""Cycles from the first busy one of a store to its first word in ``sent``."""
+
+STORES = ("stores", "linear_stores")
+
+
+def loaded_word(bus_bytes: int, loads: int, detail: int) -> data.StructLayout:
+    """A word that was loaded: ``queue`` (one bit of ``loads``) whose job it belongs to, the bits of
+    that job's payload (``detail``), its ``row`` and place in it (``word``); ``last`` of the job.
+    """
+    return data.StructLayout(
+        {
+            "queue": loads,
+            "detail": detail,
+            "row": 12,
+            "word": ROW_BITS,
+            "last": 1,
+            "data": 8 * bus_bytes,
+        }
+    )
+
+
+class Dma(wiring.Component):
+    """Serves the DMA ``queues``, loads and stores. In the cycle before a job's first busy one
+    ``start`` has its queue's bit, and ``head_<name>`` its payload.
+
+    ``ending``: last busy cycle of the job. ``resulting``, a bit a queue: its words are in their
+    buffer, or memory has acknowledged them. With a port that takes a request a cycle, answers the
+    words of a burst from latency - ``SLACK`` cycles on and acknowledges a burst as late, a job of n
+    words is busy n cycles and its result comes ``latency`` later.
+
+    ``loaded``: who takes a word has it in its buffer ``SLACK - 1`` cycles later. ``sent_<name>``:
+    words of stores. ``depth``: jobs under way on either side.
+    """
+
+    def __init__(self, queues: Sequence[CommandQueue], bus_bytes: int, depth: int = 32) -> None:
+        self.queues, self.bus_bytes, self.depth = tuple(queues), bus_bytes, depth
+        self.loads = [q.name for q in self.queues if q.name not in STORES]
+        self.stores = [q.name for q in self.queues if q.name in STORES]
+        self.detail = max(q.payload.size for q in self.queues if q.name not in STORES)
+        word = loaded_word(bus_bytes, len(self.loads), self.detail)
+        members = {f"head_{queue.name}": In(queue.payload) for queue in self.queues}
+        members |= {f"sent_{q}": In(stream.Signature(8 * bus_bytes)) for q in self.stores}
+        super().__init__(
+            {
+                **members,
+                "start": In(len(self.queues)),
+                "ending": Out(1),
+                "resulting": Out(len(self.queues)),
+                "loaded": Out(stream.Signature(word)),
+                "axi": Out(Axi(bus_bytes)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Bursts leave on one side; who is under way waits in lists on the other."""
+        m = Module()
+        m.submodules.bursts = bursts = Bursts(self.bus_bytes)
+        names = [queue.name for queue in self.queues]
+        starts = dict(zip(names, self.start, strict=True))
+        m.d.comb += [bursts.start.eq(self.start.any()), self.ending.eq(bursts.ending)]
+        current = Signal(len(names))
+        head = Signal(self.detail)
+        transfer = Signal(TRANSFER)
+        with m.If(bursts.start):
+            m.d.sync += [current.eq(self.start), head.eq(self._chosen_detail(starts))]
+            m.d.sync += transfer.eq(bursts.transfer)
+        for name in names:
+            with m.If(starts[name]):
+                self._ask(m, bursts.transfer, name)
+        of = dict(zip(names, current, strict=True))
+        loading = Cat(of[name] for name in self.loads)
+        storing = Cat(of[name] for name in self.stores)
+        taken = bursts.bursts.valid & bursts.bursts.ready
+        fresh = Signal()  # no burst of the job has left
+        with m.If(bursts.start):
+            m.d.sync += fresh.eq(1)
+        with m.Elif(taken):
+            m.d.sync += fresh.eq(0)
+        reads, room_to_read = self._reads(m, taken & fresh, loading, head, transfer)
+        writes, room_to_write = self._writes(m, bursts, taken, storing)
+        requests = []
+        for channel, wanted in ((self.axi.ar, loading.any()), (self.axi.aw, storing.any())):
+            line = fifo.SyncFIFO(width=channel.payload.shape().size, depth=4)
+            m.submodules += line
+            m.d.comb += [
+                line.w_data.eq(bursts.bursts.payload.request.as_value()),
+                line.w_en.eq(taken & wanted),
+                channel.valid.eq(line.r_rdy),
+                channel.payload.eq(line.r_data),
+                line.r_en.eq(channel.ready),
+            ]
+            requests.append(line.w_rdy)
+        m.d.comb += bursts.bursts.ready.eq(
+            Mux(storing.any(), requests[1] & room_to_write, requests[0] & room_to_read)
+        )
+        results = dict(zip(self.loads, reads, strict=True)) | dict(
+            zip(self.stores, writes, strict=True)
+        )
+        m.d.comb += self.resulting.eq(Cat(results[name] for name in names))
+        return m
+
+    def _ask(self, m: Module, transfer: data.View, name: str) -> None:
+        """What of a payload memory is asked for."""
+        head = getattr(self, f"head_{name}")
+        asked = {key: head[key] for key in TRANSFER.members if key in head.shape().members}
+        if "bytes" in head.shape().members:
+            asked |= {"row_bytes": head.bytes, "rows": 1, "pitch": 0}
+        m.d.comb += [transfer[key].eq(value) for key, value in asked.items()]
+
+    def _chosen_detail(self, starts: dict[str, ValueLike]) -> ValueLike:
+        chosen: ValueLike = 0
+        for name in self.loads:
+            chosen = Mux(starts[name], getattr(self, f"head_{name}").as_value(), chosen)
+        return chosen
+
+    def _reads(
+        self, m: Module, begins: ValueLike, queue: ValueLike, head: Signal, transfer: data.View
+    ) -> tuple[ValueLike, ValueLike]:
+        """Words as they come; the job they belong to is the oldest under way."""
+        entry = data.StructLayout(
+            {"queue": len(self.loads), "rows": 12, "words": ROW_BITS, "detail": self.detail}
+        )
+        line = m.submodules.reading = fifo.SyncFIFO(width=entry.size, depth=self.depth)
+        new, old = Signal(entry), data.View(entry, line.r_data)
+        shift = (self.bus_bytes - 1).bit_length()
+        m.d.comb += [
+            new.queue.eq(queue),
+            new.rows.eq(transfer.rows),
+            new.words.eq((transfer.row_bytes + self.bus_bytes - 1) >> shift),
+            new.detail.eq(head),
+            line.w_data.eq(new.as_value()),
+            line.w_en.eq(begins & queue.any()),
+        ]
+        out, word, row = self.loaded.payload, Signal(ROW_BITS), Signal(12)
+        ends_row = word == old.words - 1
+        m.d.comb += [
+            self.loaded.valid.eq(self.axi.r.valid & line.r_rdy),
+            self.axi.r.ready.eq(self.loaded.ready & line.r_rdy),
+            out.queue.eq(old.queue),
+            out.detail.eq(old.detail),
+            out.row.eq(row),
+            out.word.eq(word),
+            out.last.eq(ends_row & (row == old.rows - 1)),
+            out.data.eq(self.axi.r.payload.data),
+        ]
+        done = Signal(len(self.loads))
+        with m.If(self.loaded.valid & self.loaded.ready):
+            m.d.sync += word.eq(Mux(ends_row, 0, word + 1))
+            with m.If(ends_row):
+                m.d.sync += row.eq(Mux(out.last, 0, row + 1))
+            with m.If(out.last):
+                m.d.comb += [line.r_en.eq(1), done.eq(old.queue)]
+        return delayed(m, done, len(self.loads), SLACK - 1), line.w_rdy
+
+    def _writes(
+        self, m: Module, bursts: Bursts, taken: ValueLike, queue: ValueLike
+    ) -> tuple[ValueLike, ValueLike]:
+        """Words follow their burst's request; acknowledgements come in the same order."""
+        count = len(self.stores)
+        sizes = data.StructLayout({"queue": count, "beats_less_1": 8})
+        ends = data.StructLayout({"queue": count, "last": 1})
+        sending = m.submodules.sending = fifo.SyncFIFO(width=sizes.size, depth=self.depth)
+        acked = m.submodules.acked = fifo.SyncFIFO(width=ends.size, depth=self.depth)
+        size, end = data.View(sizes, sending.r_data), data.View(ends, acked.r_data)
+        burst = bursts.bursts.payload
+        put = taken & queue.any()
+        m.d.comb += [
+            sending.w_data.eq(Cat(queue, burst.request.beats_less_1)),
+            acked.w_data.eq(Cat(queue, burst.last)),
+            sending.w_en.eq(put),
+            acked.w_en.eq(put),
+        ]
+        w, beat = self.axi.w, Signal(8)
+        m.d.comb += w.payload.last.eq(beat == size.beats_less_1)
+        for index, name in enumerate(self.stores):
+            sent = getattr(self, f"sent_{name}")
+            with m.If(sending.r_rdy & size.queue[index]):
+                m.d.comb += [
+                    w.valid.eq(sent.valid),
+                    sent.ready.eq(w.ready),
+                    w.payload.data.eq(sent.payload),
+                ]
+        with m.If(w.valid & w.ready):
+            m.d.sync += beat.eq(Mux(w.payload.last, 0, beat + 1))
+            m.d.comb += sending.r_en.eq(w.payload.last)
+        done = Signal(count)
+        m.d.comb += [self.axi.b.ready.eq(1), acked.r_en.eq(self.axi.b.valid)]
+        with m.If(self.axi.b.valid & end.last):
+            m.d.comb += done.eq(end.queue)
+        return delayed(m, done, count, SLACK - STORE_LAG), sending.w_rdy & acked.w_rdy

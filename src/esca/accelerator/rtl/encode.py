@@ -1,0 +1,83 @@
+"""From jobs and their payloads to the record streams that queues read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from esca.accelerator.rtl.adapt import HardwareJob
+from esca.accelerator.rtl.commands import CommandQueue
+from esca.accelerator.rtl.dram_maps import row_pitch
+from esca.accelerator.rtl.headers import job_headers
+from esca.accelerator.rtl.program_image import program_image
+from esca.accelerator.rtl.records import pack, to_words
+from esca.accelerator.workload import TensorShape
+from esca.errors import EscaError
+
+Payload = Mapping[str, Any]
+
+
+def encoded_records(
+    queues: Sequence[CommandQueue], jobs: Sequence[HardwareJob], payloads: Sequence[Payload]
+) -> list[list[list[int]]]:
+    """Records in words of every queue, in order; EscaError names the instruction and the field that
+    does not fit.
+    """
+    places = {queue.name: index for index, queue in enumerate(queues)}
+    made: list[list[list[int]]] = [[] for _ in queues]
+    numbers = [one.instruction for one in jobs]
+    headers = job_headers([one.job for one in jobs], queues, numbers)
+    for one, header, payload in zip(jobs, headers, payloads, strict=True):
+        index = places[one.job.queue]
+        layout = queues[index].record
+        where = f"instruction {one.instruction}"
+        bits = pack(layout, {"header": header, "payload": payload}, where)
+        made[index].append(to_words(layout, bits))
+    return made
+
+
+@dataclass
+class DramPlaces:
+    """Pieces of DRAM, one behind the other on words of ``bus`` bytes, from ``end`` on."""
+
+    bus: int
+    end: int = 0
+
+    def add(self, size: int) -> int:
+        """Address of a new piece."""
+        address = self.end
+        self.end += -(-size // self.bus) * self.bus
+        return address
+
+    def add_map(self, tensor: TensorShape) -> int:
+        """Address of a map's first row."""
+        return self.add(tensor.height * row_pitch(tensor, self.bus))
+
+
+def rows_payload(
+    tensor: TensorShape, rows: tuple[int, int], address: int, layout: Mapping[str, Any], bus: int
+) -> dict[str, Any]:
+    """What brings rows (from, to) of the map at ``address`` into the banks, by ``layout``."""
+    low, high = rows
+    if not 0 <= low < high <= tensor.height:
+        raise EscaError(f"rtl: tensor {tensor.name!r}: rows {low} to {high} of {tensor.height}")
+    pitch = row_pitch(tensor, bus)
+    return {
+        "dram": address + low * pitch,
+        "row_bytes": tensor.row_bytes,
+        "rows": high - low,
+        "pitch": pitch,
+        "first_row": low,
+        "layout": layout,
+    }
+
+
+def load_image(
+    records: Sequence[Sequence[Sequence[int]]], places: DramPlaces
+) -> tuple[int, NDArray[np.uint8]]:
+    """Address and bytes of the record streams."""
+    size = len(program_image(records, 0))
+    address = places.add(size)
+    return address, program_image(records, address)

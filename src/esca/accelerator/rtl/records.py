@@ -1,0 +1,215 @@
+"""Records: what the queues of the machine are told, defined once for encoder and hardware.
+
+A record is a header and a payload, little-endian bit fields that fill 32-bit words. The header has
+the instruction's ``number`` in program order, ``background``, and for each source that its queue
+may wait for (:mod:`esca.accelerator.rtl.commands`) whether and for which count of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import Any
+
+from amaranth.hdl import Shape, signed
+from amaranth.lib import data
+
+from esca.errors import EscaError
+
+WORD_BITS = 32
+"""Bits of a word of the record streams."""
+
+COUNT_BITS = 14
+"""Jobs of one queue in a frame are counted with these."""
+
+NUMBER_BITS = 20
+"""Instructions of a frame are numbered with these."""
+
+HASH = data.StructLayout({"bits": 2, "shift": 2, "skew": 1})
+"""Colour of a place on one axis: see :mod:`esca.accelerator.rtl.layout`."""
+
+LAYOUT = data.StructLayout(
+    {
+        "base": 12,
+        "ring_rows": 12,
+        "row_pitch": 4,
+        "groups": 4,
+        "two_bytes": 1,
+        "nibbles": 1,
+        "hash_y": HASH,
+        "hash_x": HASH,
+    }
+)
+"""A map in the activation banks: ``base`` in words of a sub-bank, ``row_pitch`` and ``groups`` as
+powers of two, atoms of one or ``two_bytes``, values as ``nibbles``.
+"""
+
+RASTER_OUT = data.StructLayout({"block_y": 5, "block_x": 5, "lines": 12, "length": 12, "tiles": 4})
+"""Order in which results are stored: blocks of outputs at a raster's places."""
+
+LOAD_WEIGHTS = data.StructLayout({"dram": 32, "bytes": 20, "ring": 16})
+LOAD_LINEAR = data.StructLayout(
+    {
+        "dram": 32, "row_bytes": 20, "rows": 12, "pitch": 16, "weights": 1, "half": 1,
+        "first_row": 12, "layout": LAYOUT,
+    }
+)  # fmt: skip
+"""``weights``: into ``half`` of the linear engine's weights; else rows of its input."""
+
+LOAD_ROWS = data.StructLayout(
+    {"dram": 32, "row_bytes": 16, "rows": 12, "pitch": 16, "first_row": 12, "layout": LAYOUT}
+)
+LOAD_EXTRAS = data.StructLayout(
+    {"dram": 32, "row_bytes": 20, "rows": 12, "pitch": 16, "residual": 1, "half": 1}
+)
+"""Texel biases (one row), or the ``residual`` of a unit."""
+
+STORE = data.StructLayout(
+    {
+        "dram": 32, "row_bytes": 16, "rows": 12, "pitch": 16, "half": 1,
+        "channels": 2, "bits": 4, "raster": RASTER_OUT,
+    }
+)  # fmt: skip
+
+
+def feed_layout(columns: int) -> data.StructLayout:
+    """What of the weight ring goes into the array for one unit: ``ty`` and ``tx``, offsets of the
+    words of a slot's taps; ``sel_y`` and ``sel_x``, the inputs that columns choose.
+    """
+    return data.StructLayout(
+        {
+            "ring": 16,
+            "ty": data.ArrayLayout(16, 4),
+            "tx": data.ArrayLayout(16, 4),
+            "groups": 8,
+            "slots_y": 3,
+            "slots_x": 3,
+            "n": 2,
+            "k_tiles": 10,
+            "mode": 2,
+            "sel_y": data.ArrayLayout(columns, 4),
+            "sel_x": data.ArrayLayout(columns, 4),
+        }
+    )
+
+
+OUT = data.StructLayout(
+    {
+        "on": 1,
+        "layout": LAYOUT,
+        "block_y": 5,
+        "block_x": 5,
+        "position_y": 5,
+        "position_x": 5,
+        "channel": 10,
+        "positions": 8,
+        "top": 16,
+        "zero": 16,
+        "guard": 4,
+        "sloped": 1,
+        "slope": signed(18),
+    }
+)
+
+EPILOGUE = data.StructLayout(
+    {
+        "lines": 12,
+        "length": 12,
+        "columns": 6,
+        "half": 1,
+        "constants": 12,
+        "has_bias": 1,
+        "has_residual": 1,
+        "extras": 1,
+        "results": data.StructLayout({"on": 1, "half": 1, "tile": 4}),
+        "out": OUT,
+    }
+)
+
+ENGINE = data.StructLayout(
+    {
+        "first": 12,
+        "count": 12,
+        "inputs": 16,
+        "height": 12,
+        "width": 12,
+        "source": LAYOUT,
+        "second": LAYOUT,
+        "out": LAYOUT,
+        "channels": 10,
+        "half": 1,
+        "constants": 12,
+        "results": data.StructLayout({"on": 1, "half": 1}),
+    }
+)
+"""Linear, move, upsample, grid-sample: ``count`` outputs or rows from ``first`` on."""
+
+
+def header(sources: int) -> data.StructLayout:
+    """Header of a queue whose jobs may wait for that many sources."""
+    wait = data.StructLayout({"valid": 1, "count": COUNT_BITS})
+    return data.StructLayout(
+        {
+            "number": NUMBER_BITS,
+            "background": 1,
+            "waits": data.ArrayLayout(wait, sources),
+        }
+    )
+
+
+def record(sources: int, payload: data.StructLayout) -> data.StructLayout:
+    """Header and payload."""
+    return data.StructLayout({"header": header(sources), "payload": payload})
+
+
+def record_words(layout: data.Layout) -> int:
+    """Words that a record takes."""
+    return ceil(layout.size / WORD_BITS)
+
+
+def pack(layout: data.Layout, values: Any, where: str = "record") -> int:
+    """Bits of nested values; EscaError names the field that is missing, unknown or out of range.
+
+    Structures are mappings, arrays are sequences.
+    """
+    fields: list[tuple[Any, data.Field]] = list(layout)
+    if isinstance(layout, data.ArrayLayout):
+        if not isinstance(values, Sequence) or len(values) != layout.length:
+            raise EscaError(f"{where}: expected {layout.length} values, got {values!r}")
+    elif not isinstance(values, Mapping) or {*values} != {name for name, _ in fields}:
+        names = ", ".join(str(name) for name, _ in fields)
+        raise EscaError(f"{where}: expected exactly the fields {names}, got {values!r}")
+    bits = 0
+    for name, field in fields:
+        value, here = values[name], f"{where}.{name}"
+        if isinstance(field.shape, data.Layout):
+            placed = pack(field.shape, value, here)
+        else:
+            placed = _integer(Shape.cast(field.shape), int(value), here)
+        bits |= placed << field.offset
+    return bits
+
+
+def _integer(shape: Shape, value: int, where: str) -> int:
+    low = -(1 << (shape.width - 1)) if shape.signed else 0
+    high = low + (1 << shape.width)
+    if not low <= value < high:
+        raise EscaError(f"{where}: is {value}, expected {low} to {high - 1}")
+    return value & ((1 << shape.width) - 1)
+
+
+def unpack(layout: data.Layout, bits: int) -> Any:
+    """Inverse of :func:`pack`: dictionaries and lists of integers."""
+    found = {}
+    for name, field in layout:
+        mine = bits >> field.offset & ((1 << field.width) - 1)
+        if isinstance(field.shape, data.Layout):
+            found[name] = unpack(field.shape, mine)
+        else:
+            sign = Shape.cast(field.shape).signed and mine >> (field.width - 1)
+            found[name] = mine - (1 << field.width) if sign else mine
+    return list(found.values()) if isinstance(layout, data.ArrayLayout) else found
+
+
+def to_words(layout: data.Layout, bits: int) -> list[int]:
+    """A packed record in words of the stream, the lowest first."""
+    mask = (1 << WORD_BITS) - 1
+    return [bits >> (WORD_BITS * i) & mask for i in range(record_words(layout))]

@@ -1,0 +1,122 @@
+"""Counts a unit's rows: tile after tile, one row a cycle, and the next unit right behind."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from esca.accelerator.rtl.params import Parameters
+from esca.accelerator.rtl.streams import COORDINATE_BITS, STREAM
+
+
+def row_shape(p: Parameters) -> data.StructLayout:
+    """A streamed row: ``valid``; ``head``, the first of a tile, ``first``, of a unit's first tile;
+    its ``address`` in the accumulators. Where its window stands: bases ``y`` (``ring_y`` in the
+    ring) and ``x``, groups of slots, ``depth``.
+    """
+    return data.StructLayout(
+        {
+            "valid": 1,
+            "head": 1,
+            "first": 1,
+            "address": range(max(2, p.half_rows)),
+            "y": COORDINATE_BITS + 1,
+            "ring_y": COORDINATE_BITS,
+            "x": COORDINATE_BITS + 1,
+            "group_y": 2,
+            "group_x": 2,
+            "depth": STREAM.members["deep"],
+        }
+    )
+
+
+class Sequencer(wiring.Component):
+    """``start`` comes with ``record`` in the cycle before the unit's first; the unit's cycles then
+    follow without a gap, ``ending`` in the last, in which the next ``start`` may come. ``row`` and
+    the record that it belongs to, ``held``, are those of the cycle. ``alarm``: started too early.
+    """
+
+    def __init__(self, p: Parameters) -> None:
+        self.p = p
+        super().__init__(
+            {
+                "start": In(1),
+                "record": In(STREAM),
+                "row": Out(row_shape(p)),
+                "held": Out(STREAM),
+                "ending": Out(1),
+                "alarm": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Loops over groups of slots y and x, depth, lines and places."""
+        m, held, row = Module(), self.held, self.row
+        busy, streaming = Signal(), Signal()
+        cycle, line, place = Signal(12), Signal(COORDINATE_BITS), Signal(COORDINATE_BITS)
+        tile_ends, line_ends, rows_end = Signal(), Signal(), Signal()
+        deep_ends, x_ends, y_ends = Signal(), Signal(), Signal()
+        m.d.comb += [
+            tile_ends.eq(cycle == held.tile_cycles - 1),
+            line_ends.eq(place == held.x.count - 1),
+            rows_end.eq(line_ends & (line == held.y.count - 1)),
+            deep_ends.eq(row.depth == held.deep - 1),
+            x_ends.eq(deep_ends & (row.group_x == held.x.groups - 1)),
+            y_ends.eq(x_ends & (row.group_y == held.y.groups - 1)),
+            self.ending.eq(busy & tile_ends & y_ends),
+            self.alarm.eq(self.start & busy & ~self.ending),
+            row.valid.eq(busy & streaming),
+            row.head.eq(row.valid & (cycle == 0)),
+        ]
+        m.d.sync += cycle.eq(cycle + 1)
+        with m.If(line_ends):
+            wrapped = Signal(COORDINATE_BITS + 1)
+            m.d.comb += wrapped.eq(row.ring_y + held.y.step)
+            ring = held.layout.ring_rows
+            m.d.sync += [
+                place.eq(0),
+                row.x.eq(held.x.first),
+                line.eq(line + 1),
+                row.y.eq(row.y + held.y.step),
+                row.ring_y.eq(Mux(wrapped >= ring, wrapped - ring, wrapped)),
+            ]
+        with m.Else():
+            m.d.sync += [place.eq(place + 1), row.x.eq(row.x + held.x.step)]
+        m.d.sync += row.address.eq(row.address + 1)
+        with m.If(rows_end):
+            m.d.sync += streaming.eq(0)
+        with m.If(tile_ends):
+            self._restart(m, held, (cycle, line, place), streaming)
+            m.d.sync += [
+                row.first.eq(0),
+                row.depth.eq(Mux(deep_ends, 0, row.depth + 1)),
+            ]
+            with m.If(deep_ends):
+                m.d.sync += row.group_x.eq(Mux(x_ends, 0, row.group_x + 1))
+            with m.If(x_ends):
+                m.d.sync += row.group_y.eq(row.group_y + 1)
+        with m.If(self.ending):
+            m.d.sync += busy.eq(0)
+        with m.If(self.start):
+            self._restart(m, self.record, (cycle, line, place), streaming)
+            m.d.sync += [
+                busy.eq(1),
+                held.eq(self.record),
+                row.first.eq(1),
+                row.depth.eq(0),
+                row.group_x.eq(0),
+                row.group_y.eq(0),
+            ]
+        return m
+
+    def _restart(
+        self, m: Module, record: data.View, counters: tuple[Signal, ...], streaming: Signal
+    ) -> None:
+        row = self.row
+        m.d.sync += [counter.eq(0) for counter in counters]
+        m.d.sync += [
+            streaming.eq(1),
+            row.address.eq(0),
+            row.y.eq(record.y.first),
+            row.ring_y.eq(record.ring_first),
+            row.x.eq(record.x.first),
+        ]

