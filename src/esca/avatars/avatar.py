@@ -110,6 +110,14 @@ class Avatar(nn.Module):
         """Textures (B, 3, T, T) in the colours of cameras (B,), numbered in the order of KRT."""
         return self.cc(texture, camera_index)
 
+    @torch.no_grad()
+    def colour_line(self, camera: int) -> tuple[Tensor, Tensor]:
+        """Factor and offset, (3, 1, 1) each, of :meth:`colour` for one camera."""
+        index = torch.tensor([camera])
+        # It is affine, so two textures tell all of it.
+        one, zero = (self.colour(torch.full((1, 3, 1, 1), v), index)[0] for v in (1.0, 0.0))
+        return one - zero, zero
+
 
 def structure(config: AvatarConfig) -> Avatar:
     """An avatar on the ``meta`` device: names and shapes without values."""

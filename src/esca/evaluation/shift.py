@@ -19,7 +19,7 @@ from esca.evaluation.metrics import psnr
 from esca.evaluation.table import aligned, decibels, finite
 from esca.evaluation.vdp import jod
 from esca.evaluation.videos import FloatDecoder, Method, render_videos
-from esca.quantization.calibration import encode_frames
+from esca.quantization.calibration import encode_each
 from esca.runtime.artifact import Artifact
 from esca.runtime.integer import IntegerDecoder
 from esca.runtime.saturation import Saturation, SaturationWarning, WatchedDecoder, saturated
@@ -94,7 +94,7 @@ def relit(capture: Capture, gains: tuple[float, float, float]) -> RelitCapture:
 def calibration_codes(capture: Capture, clips: Clips, artifact: Artifact) -> Tensor:
     """(N, L) codes of the frames that the artifact was calibrated on."""
     frames = [SampleId(*name.split("/")).frame_id for name in artifact.provenance["frames"]]
-    return torch.cat([encode_frames(clips.avatar, capture, [frame]) for frame in frames])
+    return encode_each(clips.avatar, capture, frames)
 
 
 def make_shifts(
@@ -122,8 +122,8 @@ def make_shifts(
     made.append(Shift(HELD_OUT, segment))
     for name, gains in LIGHTS.items():
         other = relit(capture, gains)
-        lit = [encode_frames(clips.avatar, other, [frame]) for frame in segment.frames]
-        made.append(Shift(name, replace(segment, codes=torch.cat(lit))))
+        lit = encode_each(clips.avatar, other, segment.frames)
+        made.append(Shift(name, replace(segment, codes=lit)))
     return tuple(made)
 
 

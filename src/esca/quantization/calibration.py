@@ -183,6 +183,21 @@ def encode_frames(avatar: Avatar, capture: Capture, frames: Sequence[FrameId]) -
     return code.mean.float().cpu()
 
 
+def encode_each(
+    avatar: Avatar,
+    capture: Capture,
+    frames: Sequence[FrameId],
+    progress: Progress | None = None,
+) -> Tensor:
+    """:func:`encode_frames` one frame at a time: memory is that of one, and progress is seen."""
+    codes = []
+    for number, frame in enumerate(frames):
+        codes.append(encode_frames(avatar, capture, [frame]))
+        if progress:
+            progress(number + 1, len(frames))
+    return torch.cat(codes)
+
+
 def encoder_inputs(
     capture: Capture, frames: Sequence[FrameId], texture_size: int
 ) -> tuple[Tensor, Tensor]:

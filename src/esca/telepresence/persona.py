@@ -27,7 +27,7 @@ from esca.quantization.calibration import (
     CalibrationConfig,
     calibration_samples,
     check_fits,
-    encode_frames,
+    encode_each,
 )
 from esca.quantization.grid import Grid
 from esca.rendering.atlas import BLEED, border_texels, rasterize_uv
@@ -83,25 +83,18 @@ def build_persona(
     check_fits(avatar, capture)
     grid = code_grid(artifact, avatar.latent)
     samples = calibration_samples(capture, CalibrationConfig(frames=frames))
-    codes = []
-    for number, sample in enumerate(samples):
-        codes.append(encode_frames(avatar, capture, [sample.frame_id]))
-        if progress:
-            progress(number + 1, len(samples))
+    codes = encode_each(avatar, capture, [sample.frame_id for sample in samples], progress)
     chosen = capture.camera(_front(capture) if camera is None else camera)
-    index = torch.tensor([capture.camera_index(chosen.id)])
     first = samples[0].frame_id
     transform = capture.transform(first)
     box = head_box(chosen, [capture.vertices(first)], transform[None], MARGIN)
-    # Colour correction is affine, so two textures tell all of it.
-    with torch.no_grad():
-        one, zero = (avatar.colour(torch.full((1, 3, 1, 1), v), index)[0] for v in (1.0, 0.0))
+    factor, offset = avatar.colour_line(capture.camera_index(chosen.id))
     mean = resize(channels_first(capture.texture_mean), avatar.texture_size)
     foreground = rasterize_uv(capture.topology, avatar.texture_size).foreground
     return Persona(
-        codes=model_of(torch.cat(codes), grid),
-        texture_scale=(one - zero) * capture.texture_std,
-        texture_offset=zero * capture.texture_std + mean,
+        codes=model_of(codes, grid),
+        texture_scale=factor * capture.texture_std,
+        texture_offset=offset * capture.texture_std + mean,
         vertex_mean=torch.from_numpy(capture.vertex_mean),
         vertex_std=capture.vertex_std,
         topology=capture.topology,

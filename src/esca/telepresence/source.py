@@ -9,7 +9,7 @@ from esca.avatars import Avatar
 from esca.captures.layout import FrameId
 from esca.captures.normalize import channels_first, normalize_texture, normalize_vertices
 from esca.captures.reader import Capture
-from esca.quantization.calibration import encode_frames
+from esca.quantization.calibration import encode_each
 from esca.telepresence.motion import Motion
 
 Encode = Literal["ahead", "live"]
@@ -28,7 +28,7 @@ class AheadSource:
 
     def __init__(self, avatar: Avatar, capture: Capture, motion: Motion) -> None:
         self._motion = motion
-        self._codes = torch.cat([encode_frames(avatar, capture, [f]) for f in motion.frames])
+        self._codes = encode_each(avatar, capture, motion.frames)
 
     def code(self, time: float) -> Tensor:
         """See :class:`CodeSource`."""

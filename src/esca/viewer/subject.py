@@ -18,7 +18,7 @@ from esca.quantization.calibration import (
     CalibrationConfig,
     calibration_samples,
     check_fits,
-    encode_frames,
+    encode_each,
 )
 from esca.rendering.atlas import border_texels, rasterize_uv, texel_positions
 from esca.rendering.display import to_display
@@ -93,12 +93,8 @@ class Subject:
     def encode(self, segment: str, progress: Progress | None = None) -> tuple[Tensor, list[int]]:
         """Codes (F, L) and frame numbers of a segment's first frames, MOST_FRAMES at most."""
         frames = self.segments[segment][:MOST_FRAMES]
-        codes = []
-        for number, frame in enumerate(frames):
-            codes.append(encode_frames(self.avatar, self.capture, [frame]))
-            if progress:
-                progress(number + 1, len(frames))
-        return torch.cat(codes), [int(frame.frame) for frame in frames]
+        codes = encode_each(self.avatar, self.capture, frames, progress)
+        return codes, [int(frame.frame) for frame in frames]
 
 
 def load_subject(
@@ -107,16 +103,9 @@ def load_subject(
     """Encode ``frames`` calibration frames and gather the rest; EscaError if the two do not fit."""
     check_fits(avatar, capture)
     samples = calibration_samples(capture, CalibrationConfig(frames=frames))
-    codes = []
-    for number, sample in enumerate(samples):
-        codes.append(encode_frames(avatar, capture, [sample.frame_id]))
-        if progress:
-            progress(number + 1, len(samples))
+    codes = encode_each(avatar, capture, [sample.frame_id for sample in samples], progress)
     side, topology = avatar.texture_size, capture.topology
-    # Colour correction is affine, so two textures tell all of it.
-    index = torch.zeros(1, dtype=torch.int64)
-    with torch.no_grad():
-        one, zero = (avatar.colour(torch.full((1, 3, 1, 1), v), index)[0] for v in (1.0, 0.0))
+    factor, offset = avatar.colour_line(0)
     mean = resize(channels_first(capture.texture_mean), side)
     chart = rasterize_uv(topology, side)
     vertices = capture.vertex_mean.reshape(-1, 3)
@@ -131,9 +120,9 @@ def load_subject(
     return Subject(
         avatar=avatar,
         capture=capture,
-        codes=torch.cat(codes),
-        texture_scale=(one - zero) * capture.texture_std / 255,
-        texture_offset=(zero * capture.texture_std + mean) / 255,
+        codes=codes,
+        texture_scale=factor * capture.texture_std / 255,
+        texture_offset=(offset * capture.texture_std + mean) / 255,
         border=border,
         across=across,
         covered=chart.foreground,

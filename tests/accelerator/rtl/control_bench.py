@@ -6,7 +6,7 @@ import numpy as np
 from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from tests.accelerator.rtl.record_feed import RecordFeed, filling, record_writes, started
+from tests.accelerator.rtl.record_feed import feed_records, filling, record_writes, started
 
 from esca.accelerator.events import Job
 from esca.accelerator.rtl.commands import CommandQueue
@@ -36,15 +36,9 @@ class ControlBench(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m, inner = Module(), Module()
-        m.submodules.feed = feed = RecordFeed(self.queues, self.depth)
-        for name in filling(self.queues, self.depth):
-            m.d.comb += getattr(feed, name).eq(getattr(self, name))
-        m.d.comb += feed.rewind.eq(self.reset)
         inner.submodules.control = control = Control(self.queues)
+        feed_records(m, self, control)
         inner.d.comb += [control.go.eq(self.go), self.start.eq(control.start)]
-        for line in self.queues:
-            name = f"record_{line.name}"
-            wiring.connect(m, getattr(feed, name), getattr(control, name))
         timers(inner, control, self.latency)
         m.submodules.inner = ResetInserter(self.reset)(inner)
         return m

@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.events import Job
 from esca.accelerator.rtl.commands import CommandQueue
+from esca.accelerator.rtl.control import Control
 from esca.accelerator.rtl.headers import job_headers
 from esca.accelerator.rtl.records import pack, record_words, to_words
 
@@ -58,6 +59,17 @@ class RecordFeed(wiring.Component):
             with m.Elif(out.valid & out.ready):
                 m.d.sync += place.eq(place + 1)
         return m
+
+
+def feed_records(m: Module, bench: Any, control: Control) -> None:
+    """Put a feed between the inputs :func:`filling` of a test bench and its control."""
+    m.submodules.feed = feed = RecordFeed(bench.queues, bench.depth)
+    for name in filling(bench.queues, bench.depth):
+        m.d.comb += getattr(feed, name).eq(getattr(bench, name))
+    m.d.comb += feed.rewind.eq(bench.reset)
+    for queue in bench.queues:
+        name = f"record_{queue.name}"
+        wiring.connect(m, getattr(feed, name), getattr(control, name))
 
 
 def record_writes(

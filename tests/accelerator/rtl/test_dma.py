@@ -9,7 +9,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.accelerator.rtl.record_feed import RecordFeed, filling, record_writes, started
+from tests.accelerator.rtl.record_feed import feed_records, filling, record_writes, started
 
 from esca.accelerator.events import Job, simulate
 from esca.accelerator.rtl.array import delayed
@@ -67,15 +67,10 @@ class DmaBench(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m, inner = Module(), Module()
-        m.submodules.feed = feed = RecordFeed(self.queues, self.depth)
-        for name in filling(self.queues, self.depth):
-            m.d.comb += getattr(feed, name).eq(getattr(self, name))
-        m.d.comb += feed.rewind.eq(self.reset)
         inner.submodules.control = control = Control(self.queues)
+        feed_records(m, self, control)
         inner.submodules.dma = dma = self.dma
         for queue in self.queues:
-            name = f"record_{queue.name}"
-            wiring.connect(m, getattr(feed, name), getattr(control, name))
             head = getattr(control, f"head_{queue.name}")
             inner.d.comb += getattr(dma, f"head_{queue.name}").eq(head.payload)
         wiring.connect(inner, wiring.flipped(self.axi), dma.axi)

@@ -106,25 +106,20 @@ def activation_digits(values: list[int], mode: ArrayMode, bits: int) -> list[int
     """Digits of the activations that a PE with 4 x 4 products takes in a cycle, in the order of its
     multipliers. ``values``: one, two or four integers; ``bits``: 4 or 8, that they are held at.
     """
-    match mode, bits:
-        case "4x4", _:
-            return values
-        case "4x8", 8:
-            return [digit for value in values for digit in (value & 15, value >> 4)]
-        case "4x8", _:
-            return [values[0], values[0], values[1], values[1]]
     low, high = values[0] & 15, values[0] >> 4
-    return [low, high, low, high]
+    return [low, high, low, high] if mode == "8x8" else _digits(values, mode, bits)
 
 
 def weight_digits(values: list[int], mode: ArrayMode, bits: int) -> list[int]:
     """The same of weights."""
-    match mode, bits:
-        case "4x4", _:
-            return values
-        case "4x8", 8:
-            return [digit for value in values for digit in (value & 15, value >> 4)]
-        case "4x8", _:
-            return [values[0], values[0], values[1], values[1]]
     low, high = values[0] & 15, values[0] >> 4
-    return [low, low, high, high]
+    return [low, low, high, high] if mode == "8x8" else _digits(values, mode, bits)
+
+
+def _digits(values: list[int], mode: ArrayMode, bits: int) -> list[int]:
+    """Of either operand where one of the two has 4 bits; only 8 x 8 bits pair them crosswise."""
+    if mode == "4x4":
+        return values
+    if bits == 8:
+        return [digit for value in values for digit in (value & 15, value >> 4)]
+    return [values[0], values[0], values[1], values[1]]
