@@ -1,11 +1,12 @@
 """All methods on the embedded subject, and on others, as in docs/results.md: one command.
 
     python benchmarks/quality.py OUT [--subject NAME CAPTURE AVATAR ...] [--seeds 0 1 2]
-                                     [--recipe NAME ...] [--frames 260]
+                                     [--recipe NAME ...] [--seeded NAME ...] [--frames 260]
 
 Records the embedded subject into OUT (``--frames`` in all, 30% of them held out), calibrates on all
-of its training frames and runs ``esca study`` on it and on the subjects named. Runs that are done
-are skipped at the next start. Leaves OUT/study.html, study.md, results.jsonl.
+of its training frames and runs ``esca study`` on it and on the subjects named: every recipe with
+the first seed, those of ``--seeded`` with all. Runs that are done are skipped at the next start.
+Leaves OUT/study.html, study.md, results.jsonl.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from esca.evaluation import Protocol
 from esca.quantization import CalibrationConfig
 from esca.study import StudyConfig, Subject, run_study, write_study
 
+SEEDED = ("ffas-uv", "ffas-uv-distill", "ffas-uv-distill-mixed")
+
 
 def main() -> None:
     """Record, run, write the page."""
@@ -26,6 +29,7 @@ def main() -> None:
     parser.add_argument("--subject", nargs=3, action="append", default=[], metavar="TEXT")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--recipe", action="append", default=[])
+    parser.add_argument("--seeded", nargs="+", default=list(SEEDED))
     parser.add_argument("--frames", type=int, default=260)
     wanted = parser.parse_args()
     recorded = sorted(wanted.out.glob("m--*"))
@@ -39,6 +43,7 @@ def main() -> None:
         sweeps=("rivals",),
         recipes=tuple(wanted.recipe),
         seeds=tuple(wanted.seeds),
+        seeded=tuple(wanted.seeded),
         calibration=CalibrationConfig(frames=256),
         protocol=Protocol(scale=0.25, crop="face", frames=5),
         title="Quality",

@@ -76,6 +76,16 @@ def test_keys_follow_what_decides_the_result(small, subject, protocol):
     assert [run.variant.value for run in points] == [0, 50]
 
 
+def test_only_named_recipes_run_with_every_seed(small, subject, protocol):
+    bench = Bench(subject, protocol)
+    study = _changed(small, recipes=("rtn", "gptq"), seeds=(3, 4), seeded=("gptq",))
+    runs = [(run.variant.recipe.name, run.variant.sweep, run.seed) for run in plan(study, [bench])]
+    assert runs[:3] == [("rtn", "rivals", 3), ("gptq", "rivals", 3), ("gptq", "rivals", 4)]
+    assert {seed for _, sweep, seed in runs if sweep == "granularity"} == {3}
+    with pytest.raises(EscaError, match="seeded: 'uv' is none of its recipes"):
+        plan(_changed(study, seeded=("uv",)), [bench])
+
+
 def _changed(study: StudyConfig, **changes: object) -> StudyConfig:
     values = {name: getattr(study, name) for name in StudyConfig.__dataclass_fields__}
     return StudyConfig(**values | changes)

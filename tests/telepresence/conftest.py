@@ -28,6 +28,11 @@ def sheet() -> tuple[np.ndarray, Topology]:
     return vertices.astype(np.float32), Topology(faces, uvs, faces)
 
 
+def texels(texture: torch.Tensor) -> np.ndarray:
+    """A texture (3, T, T) as the renderer takes it, in memory of its own."""
+    return texture.movedim(0, 2).numpy().copy(order="C")
+
+
 @pytest.fixture(scope="session")
 def persona() -> Persona:
     vertices, topology = sheet()

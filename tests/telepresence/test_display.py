@@ -1,19 +1,24 @@
 """The running receiver and sender over real sockets, in one process; accounts, not speed."""
 
+import multiprocessing
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from esca.errors import EscaError
 from esca.telepresence.concealment import ConcealmentConfig
-from esca.telepresence.display import Display, DroppingQueue, Shown
+from esca.telepresence.display import Display, Shown
+from esca.telepresence.dropping import DroppingQueue
 from esca.telepresence.impairment import ImpairmentConfig
+from esca.telepresence.painting import FrameRing, Screen, paint
 from esca.telepresence.persona import Persona
-from esca.telepresence.picture import Renderer
+from esca.telepresence.picture import Picture, Renderer
 from esca.telepresence.playout import PlayoutConfig
 from esca.telepresence.receiver import Playout, ReceivingEnd
 from esca.telepresence.relay import Relay
@@ -21,7 +26,7 @@ from esca.telepresence.sender import SenderConfig, Sent, send
 from esca.telepresence.sink import ChecksumSink, Sink, VideoSink
 from esca.telepresence.summary import joined, receiving_data, sending_data
 
-from .conftest import LATENT, TEXTURE
+from .conftest import LATENT, TEXTURE, texels
 
 SECRET = b"s" * 32
 RATE = 50.0
@@ -50,20 +55,36 @@ class Paint:
         return texture.contiguous(), torch.zeros(1, self.vertex_values)
 
 
+def _screen(persona: Persona, sink: Sink, decoders: int = 1) -> Screen:
+    """A painter beside the test, in a thread."""
+    pipe, theirs = multiprocessing.Pipe()
+    ring = FrameRing.shared(TEXTURE, persona.vertex_mean.numel(), decoders)
+    painting = threading.Thread(
+        target=paint, args=(theirs, ring, lambda: (Renderer(persona, 48), sink))
+    )
+    painting.start()
+    screen = Screen(pipe, ring)
+    screen.ready(10)
+    return screen
+
+
 def _display(
-    persona: Persona, bound: socket.socket, decoder: Paint, stop: threading.Event, sink: Sink
+    persona: Persona,
+    bound: socket.socket,
+    decoders: Sequence[Paint],
+    stop: threading.Event,
+    sink: Sink,
 ) -> Display:
     display = Display(
         bound,
         ReceivingEnd(SECRET, persona.codes),
         Playout(persona.codes, 1 / RATE, PlayoutConfig(), ConcealmentConfig()),
-        decoder,
+        decoders,
         persona.view,
-        Renderer(persona, 48),
-        sink,
+        _screen(persona, sink, len(decoders)),
         stop,
     )
-    display.warm_up(LATENT)
+    display.warm_up(LATENT, 2)
     return display
 
 
@@ -76,13 +97,13 @@ def _bound() -> socket.socket:
 def _call(
     persona: Persona,
     impairment: ImpairmentConfig,
-    decoder: Paint,
+    decoders: Sequence[Paint],
     sink: Sink,
     seconds: float = 1.0,
 ) -> tuple[Sent, Shown, dict[str, int]]:
     stop, relayed = threading.Event(), threading.Event()
     with _bound() as bound, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outgoing:
-        display = _display(persona, bound, decoder, stop, sink)
+        display = _display(persona, bound, decoders, stop, sink)
         relay = Relay(bound.getsockname(), impairment)
         carrying = threading.Thread(target=relay.run, args=(relayed.is_set,))
         carrying.start()
@@ -123,7 +144,7 @@ def _check(sent: Sent, shown: Shown) -> None:
 def test_bad_network(persona: Persona) -> None:
     config = ImpairmentConfig(0.1, 20, 0.05, 0.05, 0.3, seed=5)
     sink = ChecksumSink()
-    sent, shown, network = _call(persona, config, Paint(persona.vertex_mean.numel()), sink)
+    sent, shown, network = _call(persona, config, [Paint(persona.vertex_mean.numel())] * 2, sink)
     _check(sent, shown)
     assert network["taken"] >= sent.packets
     assert shown.rejected
@@ -138,7 +159,7 @@ def test_bad_network(persona: Persona) -> None:
 
 def test_a_slow_decoder_drops_stale_frames_and_falls_no_further_behind(persona: Persona) -> None:
     decoder = Paint(persona.vertex_mean.numel(), seconds=0.06)
-    sent, shown, _ = _call(persona, ImpairmentConfig(), decoder, ChecksumSink())
+    sent, shown, _ = _call(persona, ImpairmentConfig(), [decoder], ChecksumSink())
     _check(sent, shown)
     assert shown.counts["stale"] > 0
     assert shown.counts["missed"] >= shown.counts["stale"]
@@ -150,7 +171,7 @@ def test_a_failure_ends_the_call_and_is_told(persona: Persona) -> None:
     decoder = Paint(persona.vertex_mean.numel())
     stop = threading.Event()
     with _bound() as bound, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outgoing:
-        display = _display(persona, bound, decoder, stop, ChecksumSink())
+        display = _display(persona, bound, [decoder], stop, ChecksumSink())
         decoder.fails = True
         outgoing.connect(bound.getsockname())
         sending = threading.Thread(
@@ -183,7 +204,61 @@ def test_queue_drops_the_oldest() -> None:
     for number in range(5):
         waiting.put(number)
     assert (waiting.get(0.01), waiting.get(0.01), waiting.get(0.01)) == (3, 4, None)
-    assert waiting.dropped == 3
+
+
+class Gate(ChecksumSink):
+    """Lets no picture pass before it is opened; keeps all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.opened = threading.Event(), threading.Event()
+        self.pictures: list[Picture] = []
+
+    def show(self, picture: Picture) -> None:
+        self.reached.set()
+        self.opened.wait()
+        self.pictures.append(picture)
+
+
+def test_a_slow_screen_stops_the_decoder_and_draws_the_newest(persona: Persona) -> None:
+    gate = Gate()
+    screen = _screen(persona, gate)
+    mesh = torch.zeros(persona.vertex_mean.numel())
+    grey = [torch.full((3, TEXTURE, TEXTURE), value) for value in np.linspace(-4, 4, 6)]
+    screen.show(screen.take(), grey[0], mesh, 1)
+    gate.reached.wait()
+    for texture in grey[1:5]:
+        assert screen.has_room(0)
+        screen.show(screen.take(), texture, mesh, None)
+    assert not screen.has_room(0.05)
+    gate.opened.set()
+    assert screen.has_room(5)
+    painted = screen.close()
+    screen.hang_up()
+    assert painted.shown + painted.undrawn + painted.displaced == 5
+    assert painted.displaced == 2
+    assert len(painted.latency_ms) == 1
+    alone = Renderer(persona, 48)
+    alone.see(mesh)
+    for picture, texture in zip(gate.pictures, [grey[0], *grey[3:]], strict=False):
+        assert np.array_equal(picture, alone.draw(texels(texture), mesh))
+
+
+def test_a_painter_that_cannot_begin_or_ends_early_is_told(persona: Persona) -> None:
+    def fails() -> tuple[Renderer, Sink]:
+        raise EscaError("window: too small")
+
+    pipe, theirs = multiprocessing.Pipe()
+    ring = FrameRing.shared(TEXTURE, 3)
+    threading.Thread(target=paint, args=(theirs, ring, fails)).start()
+    with pytest.raises(EscaError, match="window: too small"):
+        Screen(pipe, ring).ready(10)
+    theirs.close()
+    with pytest.raises(EscaError, match="ended early"):
+        Screen(pipe, ring).show(0, torch.zeros(3, TEXTURE, TEXTURE), torch.zeros(3), None)
+    silent, _theirs = multiprocessing.Pipe()
+    with pytest.raises(EscaError, match="silent for"):
+        Screen(silent, ring).ready(0.01)
 
 
 def test_lives_are_joined() -> None:
@@ -206,7 +281,7 @@ def test_a_slow_encoder_keeps_its_session(persona: Persona) -> None:
     stop = threading.Event()
     with _bound() as bound, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outgoing:
         decoder = Paint(persona.vertex_mean.numel())
-        display = _display(persona, bound, decoder, stop, ChecksumSink())
+        display = _display(persona, bound, [decoder], stop, ChecksumSink())
         outgoing.connect(bound.getsockname())
         sent: list[Sent] = []
 

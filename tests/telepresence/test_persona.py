@@ -11,7 +11,7 @@ from esca.errors import EscaError
 from esca.telepresence.persona import Persona, load_persona, save_persona
 from esca.telepresence.picture import Renderer
 
-from .conftest import TEXTURE
+from .conftest import TEXTURE, texels
 
 
 def test_round_trip_draws_the_same_picture(persona: Persona, tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_round_trip_draws_the_same_picture(persona: Persona, tmp_path: Path) -> 
     generator = torch.Generator().manual_seed(0)
     texture = torch.randn(3, TEXTURE, TEXTURE, generator=generator)
     mesh = torch.randn(persona.vertex_mean.numel(), generator=generator)
-    pictures = [Renderer(one, 64).draw(texture, mesh) for one in (persona, again)]
+    pictures = [Renderer(one, 64).draw(texels(texture), mesh) for one in (persona, again)]
     assert np.array_equal(*pictures)
     assert torch.equal(persona.view, again.view)
     assert persona.codes.grid == again.codes.grid

@@ -11,7 +11,7 @@ from esca.telepresence.occlusions import CastingProcess
 from esca.telepresence.persona import Persona
 from esca.telepresence.picture import Renderer
 
-from .conftest import TEXTURE
+from .conftest import TEXTURE, texels
 
 
 def _decoded(persona: Persona, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -35,7 +35,7 @@ def _exact(persona: Persona, texture: torch.Tensor, mesh: torch.Tensor, rows: in
 @pytest.mark.parametrize("rows", [64, 150])
 def test_picture_is_the_exact_one_where_visibility_is_fresh(persona: Persona, rows: int) -> None:
     texture, mesh = _decoded(persona, 1)
-    picture = Renderer(persona, rows).draw(texture, mesh)
+    picture = Renderer(persona, rows).draw(texels(texture), mesh)
     exact = _exact(persona, texture, mesh, rows)
     assert picture.shape == exact.shape
     assert (exact > 0).any()
@@ -48,10 +48,10 @@ def test_old_visibility_still_follows_the_mesh(persona: Persona) -> None:
     texture, mesh = _decoded(persona, 2)
     smooth = texture.new_zeros(texture.shape)  # the mean texture alone
     renderer = Renderer(persona, 150)
-    renderer.draw(smooth, torch.zeros_like(mesh))
+    renderer.draw(texels(smooth), torch.zeros_like(mesh))
     shifted = torch.zeros_like(mesh).reshape(-1, 3)
     shifted[:, 0] = 1.5  # 3 mm to the right: several texels' worth of colour
-    moved = renderer.draw(smooth, shifted.reshape(-1))
+    moved = renderer.draw(texels(smooth), shifted.reshape(-1))
     exact = _exact(persona, smooth, shifted.reshape(-1), 150)
     still = _exact(persona, smooth, torch.zeros_like(mesh), 150)
     inner = np.s_[50:100, 50:90]
@@ -68,21 +68,22 @@ def test_rays_are_cast_only_where_something_moved(persona: Persona) -> None:
     assert renderer.see(mesh + 3)
 
 
-def test_memory_format_changes_no_pixel(persona: Persona) -> None:
-    texture, mesh = _decoded(persona, 4)
-    last = texture[None].contiguous(memory_format=torch.channels_last)[0]
-    pictures = [Renderer(persona, 64).draw(one, mesh) for one in (texture, last)]
-    assert np.array_equal(*pictures)
-
-
 def test_another_process_sees_the_same(persona: Persona) -> None:
     texture, mesh = _decoded(persona, 5)
     apart = Renderer(persona, 64, CastingProcess)
-    picture = apart.draw(texture, mesh)
-    assert np.array_equal(picture, Renderer(persona, 64).draw(texture, mesh))
+    picture = apart.draw(texels(texture), mesh)
+    assert np.array_equal(picture, Renderer(persona, 64).draw(texels(texture), mesh))
     apart.close()
     with pytest.raises(EscaError, match="the process that casts rays ended early"):
         apart.see(mesh + 3)
+
+
+def test_a_triangle_without_area_is_drawn_all_the_same(persona: Persona) -> None:
+    texture, mesh = _decoded(persona, 6)
+    renderer = Renderer(persona, 64)
+    renderer.see(mesh)
+    flat = -persona.vertex_mean / persona.vertex_std  # all vertices in one point
+    assert renderer.draw(texels(texture), flat).shape == (64, renderer.size[1], 3)
 
 
 def test_bad_input(persona: Persona) -> None:

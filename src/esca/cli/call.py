@@ -56,7 +56,8 @@ Segments = Annotated[
     list[str] | None, typer.Option("--segment", help="Segments to play, by prefix; default all.")
 ]
 Backend = Annotated[Engine, typer.Option(help=f"What decodes: {', '.join(ENGINES)}.")]
-Threads = Annotated[int, typer.Option(help="Threads of the decoder.")]
+Threads = Annotated[int, typer.Option(help="Threads of each decoder.")]
+Decoders = Annotated[int, typer.Option(help="Frames that are decoded at once.")]
 Rows = Annotated[int, typer.Option(help="Height of the window in pixels.")]
 Delay = Annotated[
     float | None, typer.Option("--delay-ms", help="Fixed playout delay; default: as jitter asks.")
@@ -85,6 +86,7 @@ def call(
     camera: Camera = None,
     backend: Backend = "openvino",
     threads: Threads = 1,
+    decoders: Decoders = 1,
     rows: Rows = 384,
     delay_ms: Delay = None,
     conceal: Conceal = "extrapolate",
@@ -120,7 +122,7 @@ def call(
             SenderConfig(rate, kbps),
         )  # fmt: skip
         receiving = ReceivingFiles(
-            artifact, persona, backend, threads, rate, rows, PlayoutConfig(delay_ms),
+            artifact, persona, backend, threads, decoders, rate, rows, PlayoutConfig(delay_ms),
             ConcealmentConfig(conceal), record,
         )  # fmt: skip
         impairment = ImpairmentConfig(loss, jitter_ms, reorder, duplicate, garbage, seed)
@@ -193,6 +195,7 @@ def receive_command(
     rate: Rate = 100.0,
     backend: Backend = "openvino",
     threads: Threads = 1,
+    decoders: Decoders = 1,
     rows: Rows = 384,
     delay_ms: Delay = None,
     conceal: Conceal = "extrapolate",
@@ -205,7 +208,7 @@ def receive_command(
     unknown amount, so 0 is the least that was seen.
     """
     files = ReceivingFiles(
-        artifact, persona, backend, threads, rate, rows, PlayoutConfig(delay_ms),
+        artifact, persona, backend, threads, decoders, rate, rows, PlayoutConfig(delay_ms),
         ConcealmentConfig(conceal), record,
     )  # fmt: skip
     secret = read_secret(key)

@@ -33,7 +33,8 @@ class StudyConfig:
 
     ``base``: recipe that the ablations start from, at the first of ``bits``. ``recipes``: those of
     the table of rivals (empty: all that ship with esca), at each of ``bits``. ``seeds``: of the
-    calibration's cameras and of everything that learns. ``clip``: how the clips are scored.
+    calibration's cameras and of everything that learns; where ``seeded`` names recipes, only those
+    run with all of them and everything else with the first. ``protocol``: how the clips are scored.
     """
 
     subjects: Annotated[tuple[Subject, ...], Field(min_length=1)]
@@ -42,6 +43,7 @@ class StudyConfig:
     recipes: tuple[str, ...] = ()
     bits: Annotated[tuple[str, ...], Field(min_length=1)] = ("w4a4",)
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    seeded: tuple[str, ...] = ()
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     protocol: Protocol = field(default_factory=Protocol)
     title: str = "Study"

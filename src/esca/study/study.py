@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from esca.errors import EscaError
 from esca.files import written_beside
 from esca.quantization import Recipe, load_recipe, recipe_names
 from esca.quantization.published import RECIPE as PUBLISHED
@@ -57,14 +58,22 @@ def plan(study: StudyConfig, benches: Sequence[Bench], points: Sequence[float] =
         for bits in study.bits
         for name in names
     ]
+    unknown = set(study.seeded) - {recipe.name for recipe in rivals}
+    if unknown:
+        raise EscaError(f"study: seeded: {min(unknown)!r} is none of its recipes")
     base = load_recipe(study.base, study.bits[0])
     runs = []
     for sweep in study.sweeps:
         wanted = points if points and sweep in NUMERIC else None
         for variant in variants(sweep, base, rivals, study.calibration, wanted):
             for bench in benches:
-                runs += [_run(variant, bench, seed) for seed in study.seeds]
+                runs += [_run(variant, bench, seed) for seed in _seeds(study, variant)]
     return runs
+
+
+def _seeds(study: StudyConfig, variant: Variant) -> tuple[int, ...]:
+    all_of_them = not study.seeded or variant.recipe.name in study.seeded
+    return study.seeds if all_of_them else study.seeds[:1]
 
 
 def _run(variant: Variant, bench: Bench, seed: int) -> Run:

@@ -1,78 +1,24 @@
-"""The receiver's running parts: a thread that listens, one that decodes, one that looks for
-occlusions, and the caller's own that draws. Between them stand queues that drop the oldest."""
+"""The receiver's running parts: threads that listen, that decode, and that hand decoded frames on
+in their order, before a screen that draws in a process of its own."""
 
-import queue
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from queue import Queue
 from socket import socket as Socket
-from threading import Event
-from typing import Generic, TypeVar
+from threading import Event, Semaphore
 
 import torch
 from torch import Tensor
 
 from esca.runtime.backends import Decoder
-from esca.telepresence.picture import Renderer
+from esca.telepresence.dropping import POLL
+from esca.telepresence.painting import Screen
 from esca.telepresence.receiver import Play, Playout, ReceivingEnd
 from esca.telepresence.session import LARGEST_DATAGRAM
-from esca.telepresence.sink import Sink
 from esca.telepresence.statistics import Samples
-
-T = TypeVar("T")
-
-REST = 4
-"""How many times as long as it looked for occlusions the thread that does so then rests."""
-
-WAITING = 2
-"""Decoded frames that wait to be drawn at most."""
-
-FRAMES = WAITING + 2
-"""Textures that are in use at once: those that wait, one being decoded and one being drawn."""
-
-POLL = 0.02
-"""Seconds after which a waiting thread looks whether the call is over."""
-
-
-class DroppingQueue(Generic[T]):
-    """A queue of at most ``size`` items, in which a new one displaces the oldest."""
-
-    def __init__(self, size: int) -> None:
-        self._items: queue.Queue[T] = queue.Queue(size)
-        self.dropped = 0
-
-    def put(self, item: T) -> None:
-        """Add an item; there is one producer."""
-        while True:
-            try:
-                self._items.put_nowait(item)
-                return
-            except queue.Full:
-                try:
-                    self._items.get_nowait()
-                    self.dropped += 1
-                except queue.Empty:
-                    continue
-
-    def get(self, timeout: float) -> T | None:
-        """The oldest item; None if none came within ``timeout`` seconds."""
-        try:
-            return self._items.get(timeout=timeout)
-        except queue.Empty:
-            return None
-
-    def __len__(self) -> int:
-        return self._items.qsize()
-
-
-@dataclass(frozen=True, eq=False)
-class Decoded:
-    """One decoded frame on its way to the renderer. ``began``: when its slot was played."""
-
-    play: Play
-    texture: Tensor
-    mesh: Tensor
 
 
 @dataclass
@@ -80,7 +26,7 @@ class Shown:
     """What a receiver did; times in seconds on its monotonic clock, durations in ms.
 
     ``latency_ms``: from the captured frame's time stamp to the sink, of frames that really came.
-    ``at``: when each picture was shown.
+    ``at``: when each picture was shown. ``cpu_seconds``: of all processes of the receiver.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -98,76 +44,86 @@ class Shown:
 
 
 class Display:
-    """Runs a receiver on a bound UDP socket until ``stop`` is set."""
+    """Runs a receiver on a bound UDP socket until ``stop`` is set.
+
+    ``decoders``: take turns, so that as many frames are decoded at once: one core each is used
+    better than several for one frame. A decoder that writes to the screen's ring itself has every
+    ``len(decoders)``-th of its places.
+    """
 
     def __init__(
         self,
         socket: Socket,
         end: ReceivingEnd,
         playout: Playout,
-        decoder: Decoder,
+        decoders: Sequence[Decoder],
         view: Tensor,
-        renderer: Renderer,
-        sink: Sink,
+        screen: Screen,
         stop: Event,
     ) -> None:
         self._socket = socket
         self._end = end
         self._playout = playout
-        self._decoder = decoder
+        self._decoders = decoders
         self._view = view[None]
-        self._renderer = renderer
-        self._sink = sink
+        self._screen = screen
         self._stop = stop
-        self._decoded: DroppingQueue[Decoded] = DroppingQueue(WAITING)
-        self._looked: DroppingQueue[Tensor] = DroppingQueue(1)
         self._counts: Counter[str] = Counter()
         self._feedback_bytes = 0
-        self._latency, self._at = Samples(), Samples()
-        self._decode, self._render, self._see = Samples(), Samples(), Samples()
+        self._decode_ms = Samples()
+        self._free = Semaphore(len(decoders))
+        self._decoding: Queue[tuple[int, Play, Future[tuple[Tensor, Tensor]]] | None] = Queue()
 
-    def warm_up(self, latent: int) -> None:
-        """Decode and draw one frame, so that the first real one finds everything loaded."""
-        with torch.no_grad():
-            texture, mesh = self._decoder.decode(torch.zeros(1, latent), self._view)
-        self._renderer.see(mesh[0])
-        self._renderer.draw(texture[0], mesh[0])
+    def warm_up(self, latent: int, frames: int) -> None:
+        """Decode so many frames with each decoder, so that the first real one finds everything
+        loaded.
+        """
+        for decoder in self._decoders:
+            for _ in range(frames):
+                self._decoded(decoder, torch.zeros(1, latent))
 
     def run(self) -> Shown:
-        """Receive, decode and draw until the end; then everything that was counted."""
+        """Receive and decode until the end; then everything that was counted."""
         began, cpu = time.monotonic(), time.process_time()
         try:
-            with ThreadPoolExecutor(3) as pool:
-                parts = [pool.submit(part) for part in (self._listen, self._play, self._look)]
+            # Decoding ends last, since playing gives it work.
+            with (
+                ThreadPoolExecutor(len(self._decoders)) as decoding,
+                ThreadPoolExecutor(3) as pool,
+            ):
+                parts = [
+                    pool.submit(self._listen),
+                    pool.submit(self._play, decoding),
+                    pool.submit(self._hand_over),
+                ]
                 for running in parts:
                     running.add_done_callback(lambda _: self._stop.set())
-                try:
-                    self._draw()
-                finally:
-                    self._stop.set()
+                self._stop.wait()
+            for running in parts:
+                running.result()  # raises what stopped it, if anything did
+            seconds, cpu = time.monotonic() - began, time.process_time() - cpu
+            painted = self._screen.close()
         finally:
-            self._renderer.close()
-        for running in parts:
-            running.result()  # raises what stopped it, if anything did
-        self._sink.close()
+            self._screen.hang_up()
         counts = self._end.counts + self._playout.counts + self._counts
         counts["waiting"] = self._playout.waiting
-        counts["undrawn"] = len(self._decoded)
-        counts["displaced"] = self._decoded.dropped
-        counts["unsunk"] = self._sink.dropped
+        counts["shown"] = painted.shown
+        counts["undrawn"] = painted.undrawn
+        counts["displaced"] = painted.displaced
+        counts["unsunk"] = painted.unsunk
         return Shown(
             counts=dict(counts),
             rejected=dict(self._end.rejected),
-            latency_ms=self._latency.values,
-            at=self._at.values,
-            decode_ms=self._decode.values,
-            render_ms=self._render.values,
-            visibility_ms=self._see.values,
+            latency_ms=painted.latency_ms,
+            at=painted.at,
+            decode_ms=self._decode_ms.values,
+            render_ms=painted.render_ms,
+            visibility_ms=painted.visibility_ms,
             delay_ms=self._playout.delay_ms,
             feedback_bytes=self._feedback_bytes,
             ready_at=began,
-            seconds=time.monotonic() - began,
-            cpu_seconds=time.process_time() - cpu,
+            seconds=seconds,
+            cpu_seconds=cpu + painted.cpu_seconds,
         )
 
     def _listen(self) -> None:
@@ -195,48 +151,43 @@ class Display:
         except (TimeoutError, ConnectionRefusedError, BlockingIOError):
             return 0  # for the sender it is a lost packet
 
-    def _play(self) -> None:
-        while not self._stop.is_set():
-            due = self._playout.due()
-            wait = POLL / 4 if due is None else due - time.monotonic()
-            if wait > 0:
-                time.sleep(min(wait, POLL))
-                continue
-            play = self._playout.play(time.monotonic())
-            if play is None:
-                continue
-            began = time.monotonic()
-            with torch.no_grad():
-                texture, mesh = self._decoder.decode(torch.from_numpy(play.code)[None], self._view)
-            self._decode.add((time.monotonic() - began) * 1e3)
+    def _play(self, pool: ThreadPoolExecutor) -> None:
+        try:
+            while not self._stop.is_set():
+                due = self._playout.due()
+                wait = POLL / 4 if due is None else due - time.monotonic()
+                if wait > 0:
+                    time.sleep(min(wait, POLL))
+                elif self._screen.has_room(POLL) and self._free.acquire(timeout=POLL):
+                    self._begin(pool)
+        finally:
+            self._decoding.put(None)
+
+    def _begin(self, pool: ThreadPoolExecutor) -> None:
+        play = self._playout.play(time.monotonic())
+        if play is None:
+            self._free.release()
+            return
+        place = self._screen.take()
+        decoder = self._decoders[place % len(self._decoders)]
+        running = pool.submit(self._timed, decoder, torch.from_numpy(play.code)[None])
+        self._decoding.put((place, play, running))
+
+    def _timed(self, decoder: Decoder, code: Tensor) -> tuple[Tensor, Tensor]:
+        began = time.monotonic()
+        made = self._decoded(decoder, code)
+        self._decode_ms.add((time.monotonic() - began) * 1e3)
+        return made
+
+    def _decoded(self, decoder: Decoder, code: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            texture, mesh = decoder.decode(code, self._view)
+        return texture[0], mesh[0]
+
+    def _hand_over(self) -> None:
+        while (one := self._decoding.get()) is not None:
+            place, play, running = one
+            texture, mesh = running.result()
             self._counts["decoded"] += 1
-            mesh = mesh[0].clone()  # looked at longer than any frame is kept
-            self._decoded.put(Decoded(play, texture[0], mesh))
-            self._looked.put(mesh)
-
-    def _look(self) -> None:
-        while not self._stop.is_set():
-            mesh = self._looked.get(POLL)
-            if mesh is None:
-                continue
-            began = time.monotonic()
-            if self._renderer.see(mesh):
-                taken = time.monotonic() - began
-                self._see.add(taken * 1e3)
-                # Rays are for the time that decoding and drawing leave.
-                self._stop.wait(REST * taken)
-
-    def _draw(self) -> None:
-        while not self._stop.is_set():
-            frame = self._decoded.get(POLL)
-            if frame is None:
-                continue
-            began = time.monotonic()
-            picture = self._renderer.draw(frame.texture, frame.mesh)
-            self._sink.show(picture)
-            now = time.monotonic()
-            self._render.add((now - began) * 1e3)
-            self._at.add(now)
-            self._counts["shown"] += 1
-            if frame.play.captured_us is not None:
-                self._latency.add((now - frame.play.captured_us / 1e6) * 1e3)
+            self._screen.show(place, texture, mesh, play.captured_us)
+            self._free.release()

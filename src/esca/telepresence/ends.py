@@ -1,8 +1,11 @@
 """The two ends of a call, ready to run: files in, sockets and threads out."""
 
+import multiprocessing
 import socket
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Event
 
@@ -15,9 +18,10 @@ from esca.quantization.calibration import check_fits
 from esca.runtime import load_artifact
 from esca.runtime.backends import ENGINES, Engine, open_decoder
 from esca.telepresence.concealment import ConcealmentConfig
-from esca.telepresence.display import FRAMES, Display
+from esca.telepresence.display import Display
 from esca.telepresence.motion import motion_of
 from esca.telepresence.occlusions import CastingProcess
+from esca.telepresence.painting import FrameRing, Screen, paint
 from esca.telepresence.persona import Persona, load_persona
 from esca.telepresence.picture import LEAST_ROWS, Renderer
 from esca.telepresence.playout import PlayoutConfig
@@ -28,6 +32,11 @@ from esca.telepresence.source import CodeSource, Encode, source_of
 
 SWITCH_SECONDS = 0.0005
 """How long one Python thread may keep the others waiting: the default of 5 ms is half a frame."""
+
+MOST_DECODERS = 16
+
+START_SECONDS = 300.0
+"""Longest time that a process may take to load its files."""
 
 Address = tuple[str, int]
 
@@ -46,12 +55,15 @@ class SendingFiles:
 
 @dataclass(frozen=True)
 class ReceivingFiles:
-    """What the receiver reads and how it plays. ``rows``: height of the window in pixels."""
+    """What the receiver reads and how it plays. ``decoders``: frames that are decoded at once, with
+    so many ``threads`` each. ``rows``: height of the window in pixels.
+    """
 
     artifact: Path
     persona: Path
     backend: Engine = "openvino"
     threads: int = 1
+    decoders: int = 1
     rate_hz: float = 100.0
     rows: int = 384
     playout: PlayoutConfig = field(default_factory=PlayoutConfig)
@@ -61,6 +73,8 @@ class ReceivingFiles:
     def __post_init__(self) -> None:
         if self.backend not in ENGINES:
             raise EscaError(f"backend: {self.backend!r}, expected one of {' '.join(ENGINES)}")
+        if not 1 <= self.decoders <= MOST_DECODERS:
+            raise EscaError(f"decoders: {self.decoders}, expected 1 to {MOST_DECODERS}")
         if self.rows < LEAST_ROWS:
             raise EscaError(f"rows: {self.rows}, expected {LEAST_ROWS} or more")
 
@@ -119,22 +133,54 @@ def prepare_display(
     _one_thread()
     persona = load_persona(files.persona)
     quantized = load_artifact(files.artifact).quantized
-    decoder = open_decoder(quantized, files.backend, files.threads, buffers=FRAMES)
-    sink: Sink = ChecksumSink()
-    if files.record is not None:
-        sink = VideoSink(files.record, files.rate_hz)
-    display = Display(
-        bound,
-        ReceivingEnd(secret, persona.codes),
-        Playout(persona.codes, 1 / files.rate_hz, files.playout, files.concealment),
-        decoder,
-        persona.view,
-        Renderer(persona, files.rows, CastingProcess),
-        sink,
-        stop,
-    )
-    display.warm_up(len(persona.codes.centre))
+    size, values = persona.texture_offset.shape[-1], persona.vertex_mean.numel()
+    ring = FrameRing.shared(size, values, files.decoders)
+    screen = _screen(files, ring)
+    with ExitStack() as failing:
+        failing.callback(screen.hang_up)
+        decoders = [
+            open_decoder(
+                quantized,
+                files.backend,
+                files.threads,
+                textures=ring.textures[first :: files.decoders],
+            )
+            for first in range(files.decoders)
+        ]
+        display = Display(
+            bound,
+            ReceivingEnd(secret, persona.codes),
+            Playout(persona.codes, 1 / files.rate_hz, files.playout, files.concealment),
+            decoders,
+            persona.view,
+            screen,
+            stop,
+        )
+        display.warm_up(len(persona.codes.centre), len(ring.textures) // files.decoders)
+        screen.ready(START_SECONDS)
+        failing.pop_all()
     return display
+
+
+def _screen(files: ReceivingFiles, ring: FrameRing) -> Screen:
+    context = multiprocessing.get_context("spawn")
+    pipe, theirs = context.Pipe()
+    # No daemon, since those may not start processes; the pipe's end ends it all the same.
+    context.Process(target=_paint, args=(theirs, ring, files)).start()
+    theirs.close()
+    return Screen(pipe, ring)
+
+
+def _paint(pipe: Connection, ring: FrameRing, files: ReceivingFiles) -> None:
+    _one_thread()
+
+    def prepare() -> tuple[Renderer, Sink]:
+        renderer = Renderer(load_persona(files.persona), files.rows, CastingProcess)
+        if files.record is None:
+            return renderer, ChecksumSink()
+        return renderer, VideoSink(files.record, files.rate_hz)
+
+    paint(pipe, ring, prepare)
 
 
 def _one_thread() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from esca.errors import EscaError
 from esca.telepresence.display import Shown
 from esca.telepresence.ends import (
+    START_SECONDS,
     Address,
     ReceivingFiles,
     SendingFiles,
@@ -26,9 +27,6 @@ from esca.telepresence.relay import Relay
 from esca.telepresence.sender import Sent, send
 
 HOST = "127.0.0.1"
-START_SECONDS = 300.0
-"""Longest time that an end may take to load its files."""
-
 DRAIN_SECONDS = 0.4
 """How long the receiver goes on after the last packet was sent."""
 

@@ -6,6 +6,7 @@ thread of its process could decode or draw.
 
 import multiprocessing
 import os
+import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Protocol
@@ -35,7 +36,12 @@ class Seen:
 
 
 class Caster(Protocol):
-    """Casts rays at meshes (V, 3) of one topology through the pixels of one camera."""
+    """Casts rays at meshes (V, 3) of one topology through the pixels of one camera.
+
+    ``cpu_seconds``: processor time that this took in other processes than the caller's.
+    """
+
+    cpu_seconds: float
 
     def cast(self, vertices: NDArray[np.float64]) -> Seen:
         """What the pixels see."""
@@ -54,6 +60,7 @@ class RayCaster:
     ) -> None:
         self._origins, self._directions = _rays(projection, size)
         self._faces = faces
+        self.cpu_seconds = 0.0
 
     def cast(self, vertices: NDArray[np.float64]) -> Seen:
         """See :class:`Caster`."""
@@ -79,14 +86,16 @@ class CastingProcess:
         )
         self._process.start()
         theirs.close()
+        self.cpu_seconds = 0.0
 
     def cast(self, vertices: NDArray[np.float64]) -> Seen:
         """See :class:`Caster`; EscaError if the process is gone."""
         try:
             self._pipe.send(vertices)
-            seen: Seen = self._pipe.recv()
+            seen, seconds = self._pipe.recv()
         except (EOFError, OSError) as error:
             raise EscaError("call: the process that casts rays ended early") from error
+        self.cpu_seconds += seconds
         return seen
 
     def close(self) -> None:
@@ -111,7 +120,9 @@ def _serve(
             vertices = pipe.recv()
         except (EOFError, ConnectionResetError):
             return
-        pipe.send(caster.cast(vertices))
+        before = time.process_time()
+        seen = caster.cast(vertices)
+        pipe.send((seen, time.process_time() - before))
 
 
 def _rays(

@@ -11,14 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from esca.captures.normalize import denormalize_vertices
 from esca.errors import EscaError
-from esca.rendering.display import BLACK, GAINS, OFFSET, SLOPE
+from esca.runtime.extra import needed
 from esca.telepresence.occlusions import Caster, RayCaster
 from esca.telepresence.persona import Persona
 
@@ -33,24 +31,17 @@ MOVED_PIXELS = 0.35
 
 @dataclass(frozen=True, eq=False)
 class Visibility:
-    """``x`` and ``y``: (P,) centres of the foreground's pixels.
-
-    ``place``: (P,) which of the S visible triangles each sees. ``faces``: (3, S) their vertices,
-    ``uvs``: (3, 2, S) rows u and v by corner. ``corners``: (V, 3) homogeneous pixels of the mesh
-    that was looked at. ``rows``: (9, P) memory for :meth:`Renderer.draw`: to be given fresh memory
-    takes as long as to fill it. ``four``: (P + 1, 4) bytes, the last ones black, and ``inverse``:
-    (H W,) which of them each pixel shows, for the same.
+    """``pixels``: (P,) flat numbers of the foreground. ``place``: (P,) which of the S visible
+    triangles each sees. ``faces``: (S, 3) their vertices, ``uvs``: (S, 3, 2) columns and rows of
+    their corners in the texture. ``corners``: (V, 3) homogeneous pixels of the mesh that was looked
+    at.
     """
 
-    x: Tensor
-    y: Tensor
-    place: Tensor
-    faces: Tensor
-    uvs: Tensor
-    corners: Tensor
-    rows: Tensor
-    four: Tensor
-    inverse: Tensor
+    pixels: NDArray[np.int64]
+    place: NDArray[np.int64]
+    faces: NDArray[np.int64]
+    uvs: NDArray[np.float64]
+    corners: NDArray[np.float64]
 
 
 class Renderer:
@@ -72,20 +63,21 @@ class Renderer:
         self.size = (rows, max(1, round(persona.camera.size[1] * scale)))
         camera = persona.camera.window(0, 0, self.size, scale)
         projection = camera.projection(persona.transform)
-        self._projection = torch.from_numpy(projection)
+        self._projection = projection
         topology = persona.topology
         self._caster = caster(projection, self.size, topology.faces)
-        self._faces = torch.from_numpy(topology.faces.astype(np.int64))
-        self._uvs = torch.from_numpy(topology.uvs[topology.uv_faces]).double() * 2 - 1
-        self._border = tuple(
-            torch.from_numpy(np.ascontiguousarray(side)) for side in persona.border
-        )
-        self._gains = torch.from_numpy(GAINS / np.float32(255))[:, None]
-        # Colours are scaled when they are sampled, which is why the offset is divided here.
-        self._scale = persona.texture_scale.reshape(3, 1)
-        offset = persona.texture_offset / persona.texture_scale
-        self._offset = offset.movedim(0, 2).contiguous()
-        self._buffer = torch.empty_like(self._offset)
+        self._faces = topology.faces.astype(np.int64)
+        side = persona.texture_offset.shape[-1]
+        # Texel centres lie at whole numbers.
+        self._uvs = topology.uvs[topology.uv_faces].astype(np.float64) * side - 0.5
+        self._scale = persona.texture_scale.numpy().reshape(3)
+        self._offset = persona.texture_offset.movedim(0, 2).numpy().copy(order="C")
+        # Compiled code is only for those who draw.
+        needed("numba", "call")
+        from esca.telepresence import shading
+
+        self._shading = shading
+        self._bleed(self._offset)
         self._visibility: Visibility | None = None
 
     def see(self, mesh: Tensor) -> bool:
@@ -95,101 +87,53 @@ class Renderer:
         known = self._visibility
         if known is not None and _moved(corners, known.corners) < MOVED_PIXELS:
             return False
-        seen = self._caster.cast(vertices.numpy())
-        rows, columns = np.divmod(seen.pixels, self.size[1])
-        visible, count = torch.from_numpy(seen.faces), len(seen.pixels)
-        inverse = np.full(self.size[0] * self.size[1], count)
-        inverse[seen.pixels] = np.arange(count)
+        seen = self._caster.cast(vertices)
         self._visibility = Visibility(
-            x=torch.from_numpy(columns.astype(np.float32) + 0.5),
-            y=torch.from_numpy(rows.astype(np.float32) + 0.5),
-            place=torch.from_numpy(seen.place),
-            faces=self._faces[visible].T.contiguous(),
-            uvs=self._uvs[visible].permute(1, 2, 0).contiguous(),
-            corners=corners,
-            rows=torch.empty(9, count),
-            four=torch.zeros(count + 1, 4, dtype=torch.uint8),
-            inverse=torch.from_numpy(inverse),
+            seen.pixels, seen.place, self._faces[seen.faces], self._uvs[seen.faces], corners
         )
         return True
+
+    @property
+    def cast_seconds(self) -> float:
+        """Processor time that casting rays took in other processes."""
+        return self._caster.cpu_seconds
 
     def close(self) -> None:
         """No more pictures are wanted."""
         self._caster.close()
 
-    def draw(self, texture: Tensor, mesh: Tensor) -> Picture:
-        """(H, W, 3) uint8 display picture of decoded ``texture`` (3, T, T) and ``mesh`` (3V,).
-
-        Textures that hold their channels last in memory are drawn fastest.
+    def draw(self, texels: NDArray[np.float32], mesh: Tensor) -> Picture:
+        """(H, W, 3) uint8 display picture of a decoded texture (T, T, 3), whose charts are bled
+        beyond their borders in place, and ``mesh`` (3V,).
         """
         if self._visibility is None:
             self.see(mesh)
         seen = self._visibility
         assert seen is not None
-        uv = self._coordinates(seen, mesh)
-        sampled = functional.grid_sample(
-            self._bled(texture)[None], uv[None, None], padding_mode="border", align_corners=False
-        )[0, :, 0]
-        return self._placed(seen, self._display(sampled.mul_(self._scale)))
+        self._bleed(texels)
+        corners = self._corners(self._vertices(mesh))
+        planes = self._shading.texel_planes(corners, seen.faces, seen.uvs)
+        picture = np.zeros((*self.size, 3), np.uint8)
+        self._shading.shade(
+            picture, seen.pixels, seen.place, planes, texels, self._offset, self._scale
+        )
+        return picture
 
-    def _vertices(self, mesh: Tensor) -> Tensor:
-        """(V, 3) float64 mm."""
+    def _bleed(self, texels: NDArray[np.float32]) -> None:
+        self._shading.bleed(texels.reshape(-1, 3), *self._persona.border)
+
+    def _vertices(self, mesh: Tensor) -> NDArray[np.float64]:
+        """(V, 3) mm."""
         persona = self._persona
         millimetres = denormalize_vertices(mesh, persona.vertex_mean, persona.vertex_std)
-        return millimetres.reshape(-1, 3).double()
+        return millimetres.reshape(-1, 3).double().numpy()
 
-    def _corners(self, vertices: Tensor) -> Tensor:
-        return vertices @ self._projection[:, :3].T + self._projection[:, 3]
-
-    def _coordinates(self, seen: Visibility, mesh: Tensor) -> Tensor:
-        """(P, 2) texture coordinates in [-1, 1].
-
-        Over a triangle they are quotients of functions that are linear in the pixel, since its
-        corners' weights are; see :func:`esca.rendering.raster.barycentrics`.
-        """
-        corners = self._corners(self._vertices(mesh)).T.contiguous()
-        first, second, third = (corners.index_select(1, corner) for corner in seen.faces)
-        weights = torch.stack([_cross(second, third), _cross(third, first), _cross(first, second)])
-        # (3, 3, S): x, y and 1 by u, v and 1.
-        ones = weights.sum(0)[:, None]
-        linear = torch.cat([(weights[:, :, None] * seen.uvs[:, None]).sum(0), ones], 1)
-        linear /= linear.abs().amax((0, 1)).clamp_min(1e-30)
-        # Nine rows of S numbers, which stay in cache while all pixels pick theirs.
-        torch.index_select(linear.float().reshape(9, -1), 1, seen.place, out=seen.rows)
-        rows = seen.rows
-        value = rows[6:].addcmul_(rows[:3], seen.x).addcmul_(rows[3:6], seen.y)
-        return value[:2].div_(value[2]).T
-
-    def _bled(self, texture: Tensor) -> Tensor:
-        """(3, T, T) raw values divided by the scale, the charts bled beyond their borders."""
-        whole = torch.add(self._offset, texture.movedim(0, 2), out=self._buffer)
-        flat = whole.reshape(-1, 3)
-        targets, sources = self._border
-        flat.index_copy_(0, targets, flat.index_select(0, sources))
-        return whole.movedim(2, 0)
-
-    def _display(self, raw: Tensor) -> Tensor:
-        """(3, P) uint8 of raw values 0 to 255; :func:`esca.rendering.display.to_display`."""
-        value = raw.clamp_(0, 255).mul_(self._gains).sub_(BLACK).clamp_(0, 2).mul_(SLOPE)
-        return value.sqrt_().sub_(OFFSET).clamp_(0, 1).mul_(255).round_().to(torch.uint8)
-
-    def _placed(self, seen: Visibility, colours: Tensor) -> Picture:
-        """(H, W, 3) picture of ``colours`` (3, P), black elsewhere.
-
-        Four bytes are moved at once, which is half the time of moving three.
-        """
-        seen.four[:-1, :3] = colours.T
-        words = seen.four.view(torch.int32)[:, 0].index_select(0, seen.inverse)
-        return words.view(torch.uint8).reshape(*self.size, 4)[..., :3].contiguous().numpy()
+    def _corners(self, vertices: NDArray[np.float64]) -> NDArray[np.float64]:
+        corners: NDArray[np.float64] = vertices @ self._projection[:, :3].T
+        return corners + self._projection[:, 3]
 
 
-def _cross(first: Tensor, second: Tensor) -> Tensor:
-    """(3, S) cross products."""
-    (a, b, c), (d, e, f) = first, second
-    return torch.stack([b * f - c * e, c * d - a * f, a * e - b * d])
-
-
-def _moved(corners: Tensor, before: Tensor) -> float:
+def _moved(corners: NDArray[np.float64], before: NDArray[np.float64]) -> float:
     """Pixels that the vertex moved which moved the most; (V, 3) homogeneous pixels."""
     now, then = (value[:, :2] / value[:, 2:] for value in (corners, before))
-    return float((now - then).abs().max())
+    return float(np.abs(now - then).max())

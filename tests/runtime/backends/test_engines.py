@@ -45,13 +45,16 @@ def test_openvino_gives_a_frame_what_it_gives_it_in_a_batch(quantized, frames) -
 
 def test_openvino_keeps_channels_last_and_frames_as_long_as_asked(quantized, frames) -> None:
     feeds = frames(3, seed=2)
-    engine = open_decoder(quantized, "openvino", 1, buffers=2)
+    channels, *sides = quantized.graph.by_name[quantized.graph.outputs["texture"]].shape
+    memory = torch.zeros(2, *sides, channels)
+    engine = open_decoder(quantized, "openvino", 1, textures=memory)
     plain = OpenVinoDecoder(quantized_model(quantized, "cpu").SerializeToString(), 1)
     given = []
     for z, view in zip(feeds["z"].split(1), feeds["view"].split(1), strict=True):
         texture, _ = engine.decode(z, view)
         assert texture.is_contiguous(memory_format=torch.channels_last)
         assert torch.equal(texture, plain.decode(z, view)[0])
+        assert texture.data_ptr() == memory[len(given) % 2].data_ptr()
         given.append((texture, texture.clone()))
     assert not torch.equal(*given[0])
     assert torch.equal(*given[1])

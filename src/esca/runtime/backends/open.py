@@ -2,6 +2,8 @@
 
 from typing import Literal, get_args
 
+from torch import Tensor
+
 from esca.errors import EscaError
 from esca.quantization.quantize import QuantizedGraph
 from esca.runtime.backends.interface import Decoder
@@ -20,15 +22,15 @@ def open_decoder(
     engine: Engine = "integer",
     threads: int | None = None,
     device: str = "cpu",
-    buffers: int | None = None,
+    textures: Tensor | None = None,
 ) -> Decoder:
     """A decoder for a quantized graph.
 
     ``integer``: the bit-exact reference. ``onnxruntime``, ``openvino``: the exported form ``cpu``,
     the reference's arithmetic, rarely a step off. ``torch``: its dequantized parameters in float32
-    with activations that are not quantized, on ``device``. ``buffers``: where an engine can, frames
-    take turns in so many buffers instead of getting memory of their own. EscaError for another
-    engine or a missing extra.
+    with activations that are not quantized, on ``device``. ``textures``: (N, T, T, 3) float32
+    memory that the textures of frames are written to in turn, where an engine can (``openvino``).
+    EscaError for another engine or a missing extra.
     """
     if engine == "integer":
         return IntegerDecoder(quantized)
@@ -44,4 +46,4 @@ def open_decoder(
         model = quantized_model(quantized, "cpu")
         return OnnxRuntimeDecoder(model.SerializeToString(), threads)
     model = quantized_model(quantized, "cpu", last=True)
-    return OpenVinoDecoder(model.SerializeToString(), threads, last=True, buffers=buffers)
+    return OpenVinoDecoder(model.SerializeToString(), threads, last=True, textures=textures)

@@ -17,8 +17,8 @@ class OpenVinoDecoder:
     Float operators stay float32 also where the machine has bfloat16 units, which OpenVINO would
     use on its own: then it would not be the arithmetic that was asked for. ``last``: the file's
     outputs have their channels last; textures are given in the usual order all the same, in
-    PyTorch's memory format ``channels_last``. ``buffers``: a frame's texture is overwritten that
-    many frames later; None gives every frame memory of its own.
+    PyTorch's memory format ``channels_last``. ``textures``: (N, T, T, 3) float32 memory that the
+    textures of frames are written to in turn (needs ``last``); None: every frame has its own.
     """
 
     def __init__(
@@ -26,13 +26,15 @@ class OpenVinoDecoder:
         model: Path | bytes,
         threads: int | None = None,
         last: bool = False,
-        buffers: int | None = None,
+        textures: Tensor | None = None,
     ) -> None:
         self._last = last
         openvino = needed("openvino", "openvino")
-        settings: dict[str, str | int] = {
+        settings: dict[str, str | int | bool] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "f32",
+            # Decoders that are pinned would share the first core with each other and all else.
+            "ENABLE_CPU_PINNING": False,
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
@@ -42,14 +44,17 @@ class OpenVinoDecoder:
             # Shapes that are known when compiling are faster; what is shown is one frame at a time.
             read.reshape({port: [1, *list(port.partial_shape)[1:]] for port in read.inputs})
             self.compiled = core.compile_model(read, "CPU", settings)
-            requests = [self.compiled.create_infer_request() for _ in range(buffers or 1)]
+            requests = [self.compiled.create_infer_request() for _ in range(_count(textures))]
         except RuntimeError as error:
             name = "model" if isinstance(model, bytes) else str(model)
             what = str(error).splitlines()[0]
             raise EscaError(f"{name}: OpenVINO cannot load it ({what})") from error
-
+        if textures is not None:
+            for request, texture in zip(requests, textures.split(1), strict=True):
+                memory = openvino.Tensor(texture.numpy(), shared_memory=True)
+                request.set_tensor("texture", memory)
         self._requests = cycle(requests)
-        self._shared = buffers is not None
+        self._shared = textures is not None
 
     def run(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Outputs by label; a batch is run frame by frame."""
@@ -75,3 +80,7 @@ class OpenVinoDecoder:
             for port, value in outputs.to_dict().items()
             for label in port.get_names()
         }
+
+
+def _count(textures: Tensor | None) -> int:
+    return 1 if textures is None else len(textures)
