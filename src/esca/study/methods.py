@@ -44,19 +44,32 @@ def methods_part(title: str, anchor: str, results: Sequence[Result]) -> Part:
     whole = "over all subjects" if len(subjects) > 1 else f"on {next(iter(subjects))}"
     caption = f"JOD against fp32 in the same view, {whole}; whiskers: one standard deviation."
     blocks.append(Figure(f"{anchor}-losses", dots(anchor, losses, "JOD to fp32", caption), caption))
-    if len(subjects) > 1:
-        blocks.append(_table("All subjects", results))
-    blocks += [_table(f"Subject {name}", members) for name, members in subjects.items()]
+    shown: dict[str, Sequence[Result]] = {"All subjects": results} if len(subjects) > 1 else {}
+    shown |= {f"Subject {name}": members for name, members in subjects.items()}
+    for caption, members in shown.items():
+        blocks.append(_table(caption, members, _pictures(members)))
+        blocks.append(_table(f"{caption}: parts, time and cost", members, _costs(members)))
     return Part(title, anchor, tuple(blocks))
 
 
-def _columns(results: Sequence[Result]) -> list[Column]:
+def _pictures(results: Sequence[Result]) -> list[Column]:
+    """What people see, by view."""
+
+    def of_view(view: str, figure: Callable[..., float]) -> Callable[[Sequence[Result]], Spread]:
+        return lambda members: spread_of(members, view, figure)
+
+    views = views_of(results)
+    return [
+        *(Column(f"VDP {view}", 3, True, of_view(view, vdp)) for view in views),
+        *(Column(f"to fp32, {view}", 3, True, of_view(view, loss)) for view in [*views, MEAN]),
+    ]
+
+
+def _costs(results: Sequence[Result]) -> list[Column]:
+    """PSNR and flicker, and what a method takes."""
     regions = dict.fromkeys(
         name for result in results for row in result.data["rows"] for name in row["regions"]
     )
-
-    def of_view(view: str) -> Callable[[Sequence[Result]], Spread]:
-        return lambda members: spread_of(members, view, vdp)
 
     def of_region(name: str) -> Callable[[Sequence[Result]], Spread]:
         return lambda members: spread_of(members, MEAN, region_psnr(name))
@@ -68,15 +81,12 @@ def _columns(results: Sequence[Result]) -> list[Column]:
         return _scaled(spread_of(members, MEAN, of("bytes")), 1 / MB)
 
     return [
-        *(Column(f"VDP {view}", 3, True, of_view(view)) for view in views_of(results)),
-        Column("VDP mean", 3, True, of_view(MEAN)),
-        Column("to fp32", 3, None, lambda members: spread_of(members, MEAN, loss)),
         Column("PSNR dB", 2, True, mean_of("psnr")),
         *(Column(f"{name} dB", 2, True, of_region(name)) for name in regions),
         Column("flicker", 3, False, mean_of("flicker")),
         Column("MB", 2, None, size),
-        Column("calibr. s", 1, None, lambda members: spent(members, "calibration_seconds")),
-        Column("quant. s", 1, None, lambda members: spent(members, "quantization_seconds")),
+        Column("calibr. s", 0, None, lambda members: spent(members, "calibration_seconds")),
+        Column("quant. s", 0, None, lambda members: spent(members, "quantization_seconds")),
         Column("peak MB", 0, None, lambda members: _scaled(spent(members, "peak_memory"), 1 / MB)),
     ]
 
@@ -85,8 +95,7 @@ def _scaled(value: Spread, factor: float) -> Spread:
     return Spread(value.mean * factor, value.sd * factor, value.count)
 
 
-def _table(caption: str, results: Sequence[Result]) -> Table:
-    columns = _columns(results)
+def _table(caption: str, results: Sequence[Result], columns: Sequence[Column]) -> Table:
     rows, means = [], []
     for label, members in by_label(results).items():
         figures = [column.value(members) for column in columns]
