@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--subject", nargs=3, action="append", default=[], metavar="TEXT")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--recipe", action="append", default=[])
-    parser.add_argument("--seeded", nargs="+", default=list(SEEDED))
+    parser.add_argument("--seeded", nargs="*", default=list(SEEDED))
     parser.add_argument("--frames", type=int, default=260)
     wanted = parser.parse_args()
     recorded = sorted(wanted.out.glob("m--*"))
@@ -43,7 +43,7 @@ def main() -> None:
         sweeps=("rivals",),
         recipes=tuple(wanted.recipe),
         seeds=tuple(wanted.seeds),
-        seeded=tuple(wanted.seeded),
+        seeded=tuple(one for one in wanted.seeded if not wanted.recipe or one in wanted.recipe),
         calibration=CalibrationConfig(frames=256),
         protocol=Protocol(scale=0.25, crop="face", frames=5),
         title="Quality",

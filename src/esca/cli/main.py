@@ -23,6 +23,7 @@ from esca.cli import (
     mix,
     quantize,
     report,
+    rtl,
     simulate,
     study,
     train,
@@ -60,6 +61,7 @@ app.command("gallery")(gallery.gallery_command)
 app.command("compile")(compile.compile_command)
 app.command("simulate")(simulate.simulate_command)
 app.command("explore")(explore.explore_command)
+app.add_typer(rtl.app, name="rtl")
 app.command("view")(view.view_command)
 app.command("export")(export.export_command)
 app.command("bench")(bench.bench_command)

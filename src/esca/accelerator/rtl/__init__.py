@@ -1,10 +1,13 @@
 """The accelerator in hardware: components in Amaranth from the simulator's own configuration.
 
 * ``params``: what of a configuration the hardware is built from, and which widths follow.
-* ``pe``, ``array``: the weight-stationary array with its weight registers.
-* ``accumulators``: banks of int32 sums in two halves.
-* ``requantize``: a lane of the epilogue.
-* ``emit``: Verilog, reproducible by hash; ``compiled``: a component as a compiled simulation.
+* ``top``: the machine. ``control``, ``fetch``, ``dma``: command queues and the memory port.
+* ``path``: banks of activations, front end (``front``), weight ring and ``feed``, ``array`` of
+  ``pe`` and ``accumulators``. ``drain``: ``requantize`` lanes, texel biases, results.
+* ``hardware_program``: a compiled program as records, constants and an image of DRAM.
+* ``compiled``: a component as a compiled simulation; ``verify``, ``frames``: programs and frames on
+  it, held against simulator and runtime; ``random_programs``, ``coverage``: what it is tried with.
+* ``emit``: Verilog, reproducible by hash; ``implement``: place and route.
 
-Needs the extra ``rtl`` (Amaranth, YoWASP Yosys); ``compiled`` a C++ compiler, too.
+Needs the extra ``rtl`` (Amaranth, YoWASP Yosys and nextpnr); ``compiled`` a C++ compiler, too.
 """

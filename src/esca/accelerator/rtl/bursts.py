@@ -18,7 +18,7 @@ BURST = data.StructLayout({"request": REQUEST, "last": 1})
 class Bursts(wiring.Component):
     """Takes a transfer at ``start``. In each cycle from the next on one bus word has its turn; a
     burst leaves with its first. ``ending``: in the turn of the last word. Where a burst is not
-    taken, turns wait.
+    taken, and under ``hold``, turns wait; ``turn``: one is not.
     """
 
     def __init__(self, bus_bytes: int) -> None:
@@ -27,7 +27,9 @@ class Bursts(wiring.Component):
             {
                 "start": In(1),
                 "transfer": In(TRANSFER),
+                "hold": In(1),
                 "bursts": Out(stream.Signature(BURST)),
+                "turn": Out(1),
                 "ending": Out(1),
             }
         )
@@ -51,14 +53,15 @@ class Bursts(wiring.Component):
         whole_row, last_row = left == length, rows == 1
         request = self.bursts.payload.request
         m.d.comb += [
-            self.bursts.valid.eq(busy & (turns == 0)),
+            self.bursts.valid.eq(busy & (turns == 0) & ~self.hold),
             request.address.eq(address << shift),
             request.beats_less_1.eq(length - 1),
             self.bursts.payload.last.eq(whole_row & last_row),
         ]
         done, after = Signal(), Signal()  # the last burst has left; its turns are not over
         taken = self.bursts.valid & self.bursts.ready
-        m.d.comb += done.eq(taken & whole_row & last_row)
+        rest = (turns != 0) & ~self.hold
+        m.d.comb += [done.eq(taken & whole_row & last_row), self.turn.eq(taken | rest)]
         with m.If(taken):
             m.d.sync += turns.eq(length - 1)
             with m.If(whole_row):
@@ -71,11 +74,11 @@ class Bursts(wiring.Component):
             with m.Else():
                 m.d.sync += [address.eq(address + length), left.eq(left - length)]
             m.d.sync += [busy.eq(~done), after.eq(done & (length != 1))]
-        with m.Elif(turns != 0):
+        with m.Elif(rest):
             m.d.sync += turns.eq(turns - 1)
             with m.If(turns == 1):
                 m.d.sync += after.eq(0)
-        m.d.comb += self.ending.eq((done & (length == 1)) | (after & (turns == 1)))
+        m.d.comb += self.ending.eq((done & (length == 1)) | (after & rest & (turns == 1)))
         words = (self.transfer.row_bytes + self.bus_bytes - 1) >> shift
         with m.If(self.start):
             m.d.sync += [

@@ -13,6 +13,8 @@ from amaranth.lib import data
 
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.rtl import records
+from esca.accelerator.rtl.drain_records import EPILOGUE, STORE
+from esca.accelerator.rtl.feed_record import feed_record
 from esca.accelerator.rtl.streams import STREAM
 from esca.accelerator.schedule import SERVERS
 
@@ -102,12 +104,12 @@ def command_queues(names: Sequence[str], columns: int) -> tuple[CommandQueue, ..
         "loads": records.LOAD_ROWS,
         "grid_loads": records.LOAD_ROWS,
         "biases": records.LOAD_EXTRAS,
-        "stores": records.STORE,
+        "stores": STORE,
         "linear_loads": records.LOAD_LINEAR,
-        "linear_stores": records.STORE,
+        "linear_stores": STORE,
         "array": STREAM,
-        "epilogue": records.EPILOGUE,
-        FEED: records.feed_layout(columns),
+        "epilogue": EPILOGUE,
+        FEED: feed_record(columns),
     }
     there = sorted(names, key=lambda name: (name not in SERVERS, [*_RESULTS].index(name)))
     made = []

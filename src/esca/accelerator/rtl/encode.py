@@ -69,7 +69,8 @@ def rows_payload(
         "row_bytes": tensor.row_bytes,
         "rows": high - low,
         "pitch": pitch,
-        "first_row": low,
+        "first_row": low % (layout["ring_rows"] or tensor.height),
+        "pixel_words": -(-tensor.channels * tensor.bits // (8 * bus)),
         "layout": layout,
     }
 

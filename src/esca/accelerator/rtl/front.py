@@ -25,8 +25,8 @@ class Front(wiring.Component):
     keep the inputs of a row apart.
 
     A row that belongs to some cycle is in ``offers``, with its ``token``, ``FRONT_LATENCY`` cycles
-    later, and ``swap`` is set one cycle before the first row of every tile. ``other``,
-    ``other_words``: the second port of the activations.
+    later, and ``swap`` is set one cycle before the first row of every tile; ``head`` in the very
+    cycle of such a row. ``other``, ``other_words``: the second port of the activations.
     """
 
     def __init__(self, p: Parameters, words: int) -> None:
@@ -36,6 +36,7 @@ class Front(wiring.Component):
                 "start": In(1),
                 "record": In(STREAM),
                 "ending": Out(1),
+                "head": Out(1),
                 "alarm": Out(1),
                 "offers": Out(offers_shape(p)),
                 "token": Out(token_shape(p)),
@@ -57,6 +58,7 @@ class Front(wiring.Component):
             sequencer.start.eq(self.start),
             sequencer.record.eq(self.record),
             self.ending.eq(sequencer.ending),
+            self.head.eq(sequencer.row.head),
             self.alarm.eq(sequencer.alarm | window.alarm),
             window.row.eq(sequencer.row),
             window.held.eq(sequencer.held),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any
 
-from amaranth.hdl import Shape, signed
+from amaranth.hdl import Shape
 from amaranth.lib import data
 
 from esca.errors import EscaError
@@ -42,10 +42,9 @@ LAYOUT = data.StructLayout(
 powers of two, atoms of one or ``two_bytes``, values as ``nibbles``.
 """
 
-RASTER_OUT = data.StructLayout({"block_y": 5, "block_x": 5, "lines": 12, "length": 12, "tiles": 4})
-"""Order in which results are stored: blocks of outputs at a raster's places."""
-
 LOAD_WEIGHTS = data.StructLayout({"dram": 32, "bytes": 20, "ring": 16})
+"""To row ``ring`` of the weight ring and those behind it."""
+
 LOAD_LINEAR = data.StructLayout(
     {
         "dram": 32, "row_bytes": 20, "rows": 12, "pitch": 16, "weights": 1, "half": 1,
@@ -55,74 +54,17 @@ LOAD_LINEAR = data.StructLayout(
 """``weights``: into ``half`` of the linear engine's weights; else rows of its input."""
 
 LOAD_ROWS = data.StructLayout(
-    {"dram": 32, "row_bytes": 16, "rows": 12, "pitch": 16, "first_row": 12, "layout": LAYOUT}
-)
+    {
+        "dram": 32, "row_bytes": 16, "rows": 12, "pitch": 16, "first_row": 12, "pixel_words": 10,
+        "layout": LAYOUT,
+    }
+)  # fmt: skip
+"""``first_row`` in the map's ring; ``pixel_words``: bus words of a pixel."""
+
 LOAD_EXTRAS = data.StructLayout(
     {"dram": 32, "row_bytes": 20, "rows": 12, "pitch": 16, "residual": 1, "half": 1}
 )
 """Texel biases (one row), or the ``residual`` of a unit."""
-
-STORE = data.StructLayout(
-    {
-        "dram": 32, "row_bytes": 16, "rows": 12, "pitch": 16, "half": 1,
-        "channels": 2, "bits": 4, "raster": RASTER_OUT,
-    }
-)  # fmt: skip
-
-
-def feed_layout(columns: int) -> data.StructLayout:
-    """What of the weight ring goes into the array for one unit: ``ty`` and ``tx``, offsets of the
-    words of a slot's taps; ``sel_y`` and ``sel_x``, the inputs that columns choose.
-    """
-    return data.StructLayout(
-        {
-            "ring": 16,
-            "ty": data.ArrayLayout(16, 4),
-            "tx": data.ArrayLayout(16, 4),
-            "groups": 8,
-            "slots_y": 3,
-            "slots_x": 3,
-            "n": 2,
-            "k_tiles": 10,
-            "mode": 2,
-            "sel_y": data.ArrayLayout(columns, 4),
-            "sel_x": data.ArrayLayout(columns, 4),
-        }
-    )
-
-
-OUT = data.StructLayout(
-    {
-        "on": 1,
-        "layout": LAYOUT,
-        "block_y": 5,
-        "block_x": 5,
-        "position_y": 5,
-        "position_x": 5,
-        "channel": 10,
-        "positions": 8,
-        "top": 16,
-        "zero": 16,
-        "guard": 4,
-        "sloped": 1,
-        "slope": signed(18),
-    }
-)
-
-EPILOGUE = data.StructLayout(
-    {
-        "lines": 12,
-        "length": 12,
-        "columns": 6,
-        "half": 1,
-        "constants": 12,
-        "has_bias": 1,
-        "has_residual": 1,
-        "extras": 1,
-        "results": data.StructLayout({"on": 1, "half": 1, "tile": 4}),
-        "out": OUT,
-    }
-)
 
 ENGINE = data.StructLayout(
     {

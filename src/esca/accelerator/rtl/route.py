@@ -67,7 +67,7 @@ class Route(wiring.Component):
         for row in range(p.rows):
             quarter, number = divmod(row, size)
             for choice in range(p.mux):
-                lane = place(m, platform, f"lane_{row}_{choice}", "lane", Lane)
+                lane = place(m, platform, f"lane_{row}_{choice}", "route_lane", Lane)
                 m.d.comb += [
                     lane.sub.eq(self.picks[quarter][choice].sub),
                     lane.quarter.eq(second[quarter][choice].quarter),

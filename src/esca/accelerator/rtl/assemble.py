@@ -1,0 +1,66 @@
+"""From outputs, one a column, to writes of the banks of activations."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from esca.accelerator.rtl.activations import WORD_BITS, accesses_shape
+from esca.accelerator.rtl.layout import SUB_BANKS
+from esca.accelerator.rtl.params import Parameters
+from esca.accelerator.rtl.place_outputs import target_shape
+from esca.accelerator.rtl.reads import power_above
+from esca.accelerator.rtl.requantize import VALUE_BITS
+
+ATOM_VALUES = {(0, 0): 1, (0, 1): 2, (1, 0): 2, (1, 1): 4}
+"""Values of an atom by ``nibbles`` and ``two_bytes``."""
+
+
+class Assemble(wiring.Component):
+    """``values`` of all columns, neighbouring channels of one pixel, and their ``target``; a cycle
+    later what the banks are to do, ``writes``, if ``on``.
+
+    Atoms of a pixel lie in neighbouring banks from a multiple of their number on, so that a bank
+    never takes more than one, and in each mode always the same.
+    """
+
+    def __init__(self, p: Parameters, words: int) -> None:
+        self.p, self.words = p, words
+        super().__init__(
+            {
+                "values": In(data.ArrayLayout(unsigned(VALUE_BITS), p.columns)),
+                "target": In(target_shape(p, words)),
+                "on": Out(1),
+                "writes": Out(accesses_shape(p, words)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """A word a bank, written to one of its sub-banks."""
+        m, target = Module(), self.target
+        later = Signal(target.shape())
+        words = Signal(data.ArrayLayout(WORD_BITS, self.p.rows))
+        mine = Signal(self.p.rows)
+        m.d.sync += later.eq(target)
+        for (nibbles, two_bytes), count in ATOM_VALUES.items():
+            atoms = self._atoms(count, 4 if nibbles else 8)
+            group = power_above(len(atoms))
+            with m.If((target.nibbles == nibbles) & (target.two_bytes == two_bytes)):
+                for bank in range(self.p.rows):
+                    atom = atoms[bank % len(atoms)]
+                    here = target.on & (target.bank >> group == bank >> group)
+                    m.d.sync += [words[bank].eq(atom.replicate(2)), mine[bank].eq(here)]
+        m.d.comb += self.on.eq(later.on)
+        mask = Mux(later.two_bytes, 3, Mux(later.odd, 2, 1))
+        for bank in range(self.p.rows):
+            for sub in range(SUB_BANKS):
+                access = self.writes[bank][sub]
+                m.d.comb += [
+                    access.address.eq(later.word),
+                    access.data.eq(words[bank]),
+                    access.write.eq(Mux(mine[bank] & (later.sub == sub), mask, 0)),
+                ]
+        return m
+
+    def _atoms(self, count: int, bits: int) -> list[Value]:
+        values = [self.values[i][:bits] for i in range(self.p.columns)]
+        return [Cat(values[i : i + count]) for i in range(0, len(values), count)]

@@ -1,0 +1,115 @@
+"""Constants of the epilogue by column, as its memory holds them with the program."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from esca.accelerator.axes import Ints
+from esca.accelerator.constants import LayerConstants
+from esca.accelerator.mappings import Pass, Tiling
+from esca.accelerator.program import MachineProgram, Step
+from esca.accelerator.rtl.requantize import stored_shift
+from esca.accelerator.rtl.weight_program import tile_matrix
+from esca.accelerator.weights import Part, split_columns
+from esca.errors import EscaError
+
+Column = Mapping[str, Any]
+"""Values of :data:`esca.accelerator.rtl.requantize.COLUMN`."""
+
+NO_FACTOR = {"mantissa": 0, "shift": 0}
+_UNUSED = {"factor": NO_FACTOR, "bias": 0, "correction": 0, "texel": NO_FACTOR}
+
+
+@dataclass
+class ConstantTable:
+    """``entries`` of the memory; those of a unit's ``columns`` columns lie one behind the other,
+    and equal ones once.
+    """
+
+    columns: int
+    entries: list[Column] = field(default_factory=list)
+    known: dict[str, int] = field(default_factory=dict)
+
+    def add(self, unit: Sequence[Column]) -> int:
+        """Where the constants of a unit's columns begin."""
+        padded = [*unit, *[_UNUSED] * (self.columns - len(unit))]
+        return self.known.setdefault(repr(padded), self._append(padded))
+
+    def _append(self, padded: Sequence[Column]) -> int:
+        if repr(padded) not in self.known:
+            self.entries += padded
+        return len(self.entries) - self.columns
+
+
+def factor_values(mantissa: int, shift: int) -> dict[str, int]:
+    """Values of :data:`esca.accelerator.rtl.requantize.FACTOR`."""
+    return {"mantissa": int(mantissa), "shift": stored_shift(int(shift))}
+
+
+def unit_columns(
+    tiling: Tiling, constants: LayerConstants, part: Part, corrections: Ints
+) -> list[Column]:
+    """Constants of a tile's columns; ``corrections`` (columns,) are added to their sums.
+
+    EscaError for more than one stored texel bias, and for ramps.
+    """
+    tables, name = constants.tables, tiling.layer.name
+    if len(tiling.layer.texel_bias_bits) > 1 or tiling.layer.ramps:
+        raise EscaError(f"rtl: layer {name!r}: the epilogue adds one stored texel bias and no ramp")
+    p = tiling.passes[part[0]]
+    low = p.first_columns[part[1]]
+    numbers = np.arange(low, low + p.tile_columns[part[1]])
+    channel, y, x = split_columns(p, numbers, False)
+    made: list[Column] = []
+    for c, position, correction in zip(channel, zip(y, x, strict=True), corrections, strict=True):
+        phase = _phase(p, position, tables["mantissa"].shape[1:])
+        texel = NO_FACTOR
+        if "texel_mantissa" in tables:
+            texel = factor_values(tables["texel_mantissa"][0, c], tables["texel_shift"][0, c])
+        made.append(
+            {
+                "factor": factor_values(tables["mantissa"][c][phase], tables["shift"][c][phase]),
+                "bias": int(tables["bias"][c]),
+                "correction": int(correction),
+                "texel": texel,
+            }
+        )
+    return made
+
+
+def _phase(p: Pass, position: tuple[int, int], phases: tuple[int, ...]) -> tuple[int, ...]:
+    """Phase of all outputs of a position; one that has none does not matter."""
+    found = []
+    for axis, place, count in zip((p.y, p.x), position, phases, strict=True):
+        outputs = axis.output[:, place]
+        seen = {*(outputs[outputs >= 0] % count).tolist()}
+        if len(seen) > 1:
+            raise AssertionError(f"outputs of one position have phases {seen}")
+        found.append(seen.pop() if seen else 0)
+    return tuple(found)
+
+
+def corrections(program: MachineProgram, step: Step, part: Part) -> Ints:
+    """(columns,) what the array's zero point adds to the sums of a tile, negated."""
+    sums = tile_matrix(program, step, part).astype(np.int64).sum((0, 1))
+    made: Ints = -step.constants.scalars["source_zero"] * sums
+    return made
+
+
+def constant_table(
+    program: MachineProgram, columns: int, centred: bool
+) -> tuple[ConstantTable, dict[tuple[int, Part], int]]:
+    """All constants of a program, and where those of each layer's parts begin. ``centred``:
+    activations come to the array without their zero point.
+    """
+    table, places = ConstantTable(columns), {}
+    for number, step in enumerate(program.steps):
+        if step.tiling is None:
+            continue
+        for part in step.shared:
+            fix = corrections(program, step, part)
+            unit = unit_columns(step.tiling, step.constants, part, fix * (not centred))
+            places[number, part] = table.add(unit)
+    return table, places

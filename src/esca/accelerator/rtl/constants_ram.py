@@ -1,0 +1,71 @@
+"""Constants of the epilogue's columns: in one memory, and in registers for the unit that drains."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from esca.accelerator.rtl.params import Parameters
+from esca.accelerator.rtl.requantize import COLUMN
+
+
+def constants_write(words: int) -> data.StructLayout:
+    """A write of one column's constants, before a frame."""
+    return data.StructLayout({"en": 1, "address": range(words), "data": COLUMN})
+
+
+class ConstantsRam(wiring.Component):
+    """Registers of ``columns`` constants for the unit that drains, ``active``, and as many for the
+    next, which fill one a cycle.
+
+    ``first``: where those of the queue's head begin, from the cycle on in which it is ``there``;
+    ``start``: it starts. ``swap``, two cycles behind: its constants are active from the next cycle
+    on. A unit may start as many cycles as there are columns behind the one before, if its record
+    is there; in any case when ``ready``. ``alarm`` where it starts earlier.
+    """
+
+    def __init__(self, p: Parameters, words: int) -> None:
+        self.p, self.words = p, words
+        super().__init__(
+            {
+                "write": In(constants_write(words)),
+                "there": In(1),
+                "first": In(range(words)),
+                "start": In(1),
+                "swap": In(1),
+                "active": Out(data.ArrayLayout(COLUMN, p.columns)),
+                "ready": Out(1),
+                "alarm": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """A memory that is read while there is a head whose constants are not all asked for."""
+        m, columns = Module(), self.p.columns
+        m.submodules.memory = memory = Memory(shape=COLUMN, depth=self.words, init=[])
+        source, target = memory.read_port(), memory.write_port()
+        m.d.comb += [
+            target.addr.eq(self.write.address),
+            target.data.eq(self.write.data),
+            target.en.eq(self.write.en),
+        ]
+        asked, here = Signal(range(columns + 1)), Signal(range(columns))
+        asking, coming = Signal(), Signal()
+        m.d.comb += [
+            asking.eq(self.there & (asked != columns)),
+            source.addr.eq(self.first + asked),
+            self.ready.eq(asked >= columns - 1),
+            self.alarm.eq(self.start & ~self.ready),
+        ]
+        m.d.sync += [coming.eq(asking), here.eq(asked)]
+        with m.If(self.start):
+            m.d.sync += asked.eq(0)
+        with m.Elif(asking):
+            m.d.sync += asked.eq(asked + 1)
+        waiting = Signal(data.ArrayLayout(COLUMN, columns))
+        for column in range(columns):
+            with m.If(coming & (here == column)):
+                m.d.sync += waiting[column].eq(source.data)
+        with m.If(self.swap):
+            m.d.sync += self.active.eq(waiting)
+        return m

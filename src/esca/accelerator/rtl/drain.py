@@ -1,0 +1,197 @@
+"""The drain side: from a unit's sums to outputs in the banks and among the results."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Module, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from esca.accelerator.config import AcceleratorConfig
+from esca.accelerator.rtl.accumulators import token_shape
+from esca.accelerator.rtl.activations import accesses_shape, bank_words
+from esca.accelerator.rtl.adapt import bus_bytes
+from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.assemble import Assemble
+from esca.accelerator.rtl.constants_ram import ConstantsRam, constants_write
+from esca.accelerator.rtl.drain_records import EPILOGUE, STORE
+from esca.accelerator.rtl.drain_sequencer import DrainSequencer
+from esca.accelerator.rtl.extras import Extras
+from esca.accelerator.rtl.modules import place
+from esca.accelerator.rtl.params import SUM_BITS, Parameters
+from esca.accelerator.rtl.place_outputs import PLACE_LATENCY, PlaceOutputs, target_shape
+from esca.accelerator.rtl.place_results import RESULT_LATENCY, PlaceResults, runs_shape
+from esca.accelerator.rtl.reads import power_above
+from esca.accelerator.rtl.requantize import LAYER, Lane
+from esca.accelerator.rtl.results import Results
+from esca.errors import EscaError
+
+DRAIN_LATENCY = 2
+"""Cycles from a place's cycle to its sums at the lanes."""
+
+LEAST_LATENCY = 6
+"""Of the epilogue: outputs must not overtake the array's last reads of what they overwrite."""
+
+
+@dataclass(frozen=True)
+class DrainSizes:
+    """``latency`` of the epilogue in cycles; ``constants`` of columns; ``bank_words`` of a
+    sub-bank; bytes of a bus word, of a half of the texel biases and of a
+    word of the results; such words in both halves, of even rows or of odd ones.
+    """
+
+    latency: int
+    constants: int
+    bank_words: int
+    bus_bytes: int
+    extras_bytes: int
+    result_bytes: int
+    result_words: int
+
+    @property
+    def lane_latency(self) -> int:
+        """Cycles that a lane takes."""
+        return self.latency - DRAIN_LATENCY - 1
+
+
+def drain_sizes(config: AcceleratorConfig, constants: int = 4096) -> DrainSizes:
+    """Sizes of a configuration; EscaError for what the drain is not made for."""
+    engines, array, where = config.engines, config.array, f"rtl: {config.name}: "
+    if engines.epilogue_lanes < array.columns:
+        raise EscaError(
+            f"{where}engines.epilogue_lanes is {engines.epilogue_lanes}, expected "
+            f"array.columns ({array.columns}) or more"
+        )
+    if not 4 <= array.columns <= array.rows or array.columns & (array.columns - 1):
+        raise EscaError(
+            f"{where}array.columns is {array.columns}, expected a power of two from 4 to array.rows"
+        )
+    if engines.epilogue_latency_cycles < LEAST_LATENCY:
+        raise EscaError(
+            f"{where}engines.epilogue_latency_cycles is {engines.epilogue_latency_cycles}, "
+            f"expected {LEAST_LATENCY} or more"
+        )
+    bus, quarter = bus_bytes(config), config.buffers.output_bytes // 4
+    if bus < array.columns:
+        raise EscaError(f"{where}DMA moves {bus} bytes a cycle, expected {array.columns} or more")
+    wide = max(bus, 2 * array.columns)
+    words = 1 << power_above(quarter // wide)
+    return DrainSizes(
+        engines.epilogue_latency_cycles, constants, bank_words(config), bus, quarter, wide, words
+    )
+
+
+class Drain(wiring.Component):
+    """``start`` comes with ``head``, the record of the queue (``there``, if it has one), in the
+    cycle before the unit's first; ``ending`` in its last, ``resulting`` as many cycles behind as
+    the epilogue's latency: its outputs are where the next cycle finds them.
+
+    ``drain`` .. ``drained``: of the accumulators. ``constants``: written before a frame.
+    ``extras_write``: words of texel biases. ``writes`` of the banks, if ``writing``, which ``soon``
+    says two cycles ahead. ``store_start``, ``store``, ``sent``: of stores.
+    """
+
+    def __init__(self, p: Parameters, sizes: DrainSizes) -> None:
+        self.p, self.sizes = p, sizes
+        self.extras = Extras(p, sizes.bus_bytes, sizes.extras_bytes)
+        address = token_shape(p).members["address"]
+        super().__init__(
+            {
+                "start": In(1),
+                "there": In(1),
+                "head": In(EPILOGUE),
+                "ready": Out(1),
+                "ending": Out(1),
+                "resulting": Out(1),
+                "alarm": Out(1),
+                "drain": Out(1),
+                "drain_half": Out(1),
+                "drain_address": Out(address),
+                "drained": In(data.ArrayLayout(signed(SUM_BITS), p.columns)),
+                "constants": In(constants_write(sizes.constants)),
+                "extras_write": In(self.extras.signature.members["write"].shape),
+                "soon": Out(1),
+                "writing": Out(1),
+                "writes": Out(accesses_shape(p, sizes.bank_words)),
+                "store_start": In(1),
+                "store": In(STORE),
+                "sent": Out(stream.Signature(8 * sizes.bus_bytes)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Sequencer, constants, extras, lanes, then both kinds of places."""
+        p, sizes, m = self.p, self.sizes, Module()
+        m.submodules.sequencer = sequencer = DrainSequencer(p)
+        m.submodules.constants = constants = ConstantsRam(p, sizes.constants)
+        m.submodules.extras = extras = self.extras
+        held, step = sequencer.held, sequencer.step
+        swap = delayed(m, step.first, 1, DRAIN_LATENCY - 1)
+        layer = delayed(m, held.layer, LAYER, DRAIN_LATENCY)
+        m.d.comb += [
+            sequencer.start.eq(self.start),
+            sequencer.record.eq(self.head),
+            self.ending.eq(sequencer.ending),
+            self.resulting.eq(delayed(m, sequencer.ending, 1, sizes.latency)),
+            self.drain.eq(step.valid),
+            self.drain_half.eq(held.half),
+            self.drain_address.eq(step.address),
+            constants.write.eq(self.constants),
+            constants.there.eq(self.there),
+            constants.first.eq(self.head.constants),
+            constants.start.eq(self.start),
+            constants.swap.eq(swap),
+            self.ready.eq(constants.ready),
+            extras.write.eq(self.extras_write),
+            extras.row.eq(step.address),
+            extras.half.eq(held.extras),
+            extras.bits.eq(held.texel),
+        ]
+        valid = delayed(m, step.valid, 1, DRAIN_LATENCY + sizes.lane_latency)
+        alarms, values = [], []
+        for column in range(p.columns):
+            lane = place(m, platform, f"lane_{column}", "lane", lambda: Lane(sizes.lane_latency))
+            m.d.comb += [
+                lane.sum.eq(self.drained[column]),
+                lane.texel.eq(extras.values[column]),
+                lane.column.eq(constants.active[column]),
+                lane.layer.eq(layer),
+            ]
+            alarms.append(lane.alarm)
+            values.append(lane.value)
+        m.d.comb += self.alarm.eq(sequencer.alarm | constants.alarm | (valid & Cat(alarms).any()))
+        self._places(m, sequencer, Cat(values))
+        return m
+
+    def _places(self, m: Module, sequencer: DrainSequencer, values: Cat) -> None:
+        """Addresses wait for their values."""
+        p, sizes = self.p, self.sizes
+        later = DRAIN_LATENCY + sizes.lane_latency
+        m.submodules.place_outputs = outputs = PlaceOutputs(p, sizes.bank_words)
+        m.submodules.place_results = places = PlaceResults(
+            p, sizes.result_bytes, sizes.result_words
+        )
+        m.submodules.assemble = assemble = Assemble(p, sizes.bank_words)
+        m.submodules.results = results = Results(
+            p, sizes.bus_bytes, sizes.result_bytes, sizes.result_words
+        )
+        for unit, name in ((outputs, "place"), (places, "result")):
+            m.d.comb += [
+                unit.start.eq(self.start),
+                unit.record.eq(self.head[name]),
+                unit.held.eq(sequencer.held[name]),
+                unit.step.eq(sequencer.step),
+            ]
+        target = target_shape(p, sizes.bank_words)
+        runs = runs_shape(sizes.result_words)
+        m.d.comb += [
+            assemble.values.eq(values),
+            assemble.target.eq(delayed(m, outputs.target, target, later - PLACE_LATENCY)),
+            self.soon.eq(delayed(m, outputs.target.on, 1, later - PLACE_LATENCY - 1)),
+            self.writing.eq(assemble.on),
+            self.writes.eq(assemble.writes),
+            results.values.eq(values),
+            results.runs.eq(delayed(m, places.runs, runs, later - RESULT_LATENCY - 1)),
+            results.start.eq(self.store_start),
+            results.store.eq(self.store),
+        ]
+        wiring.connect(m, wiring.flipped(self.sent), results.sent)

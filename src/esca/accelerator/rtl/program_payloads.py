@@ -1,0 +1,206 @@
+"""Records' payloads of a program, and the cycles that its jobs take in hardware."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import ceil
+from typing import Any
+
+from esca.accelerator.allocate import RegionKey
+from esca.accelerator.isa import Instruction
+from esca.accelerator.program import MachineProgram
+from esca.accelerator.rtl.adapt import (
+    HardwareJob,
+    tensor_shapes,
+)
+from esca.accelerator.rtl.column_constants import constant_table
+from esca.accelerator.rtl.commands import FEED
+from esca.accelerator.rtl.drain import drain_sizes
+from esca.accelerator.rtl.dram_maps import Bytes
+from esca.accelerator.rtl.encode import (
+    DramPlaces,
+    Payload,
+    rows_payload,
+)
+from esca.accelerator.rtl.epilogue_values import (
+    NO_PLACE,
+    NO_RESULT,
+    layer_values,
+    place_values,
+    result_values,
+    row_words,
+    stored_code,
+)
+from esca.accelerator.rtl.layout import Layout
+from esca.accelerator.rtl.load_rows import check_loaded
+from esca.accelerator.rtl.params import Parameters
+from esca.accelerator.rtl.path import array_latency
+from esca.accelerator.rtl.reads import PassReads, pass_reads
+from esca.accelerator.rtl.streams import stream_values
+from esca.accelerator.rtl.texel_rows import texel_rows
+from esca.accelerator.rtl.weight_program import ProgramWeights, load_cycles
+from esca.accelerator.rtl.whole_stores import Chunk, StoredChunk, chunk_of
+from esca.errors import EscaError
+
+
+class Payloads:
+    """Of a ``program`` with one store a chunk (``chunks``): what its jobs' records say and how long
+    these take. ``maps``: addresses in DRAM; ``places`` takes texel biases, too.
+    """
+
+    def __init__(
+        self,
+        p: Parameters,
+        bus: int,
+        program: MachineProgram,
+        chunks: Mapping[Chunk, StoredChunk],
+        maps: Mapping[str, int],
+        layouts: Mapping[RegionKey, Layout],
+        weights: ProgramWeights,
+        places: DramPlaces,
+    ) -> None:
+        self.p, self.bus, self.program, self.chunks = p, bus, program, chunks
+        self.maps, self.layouts, self.weights, self.places = maps, layouts, weights, places
+        self.tensors = tensor_shapes(program.workload)
+        self.constants, self.first = constant_table(program, p.columns, p.centred)
+        self.texels: dict[int, tuple[int, Bytes]] = {}
+        self.reads: dict[int, list[PassReads]] = {}
+        self.quarter = program.config.buffers.output_bytes // 4
+        self.sizes = drain_sizes(program.config)
+        self._lay_texels_out()
+
+    def _lay_texels_out(self) -> None:
+        """In DRAM, unit by unit."""
+        for number, made in enumerate(self.program.instructions):
+            if made.op == "load_biases":
+                piece = texel_rows(self.program, made, self.p.columns, self.bus)
+                if len(piece) > self.quarter:
+                    raise EscaError(
+                        f"instruction {number}: {len(piece)} bytes of texel biases, a quarter of "
+                        f"buffers.output_bytes is {self.quarter}"
+                    )
+                self.texels[number] = self.places.add(len(piece)), piece
+
+    def timed(self) -> MachineProgram:
+        """The program with the cycles and latencies that hardware takes."""
+        made = tuple(self._timed(*entry) for entry in enumerate(self.program.instructions))
+        return replace(self.program, instructions=made)
+
+    def _timed(self, number: int, made: Instruction) -> Instruction:
+        y0, y1, x0, x1 = made.raster
+        rows = (y1 - y0) * (x1 - x0)
+        match made.op:
+            case "load_weights":
+                cycles = load_cycles(self.weights.loads[number], self.bus)
+            case "load_biases":
+                cycles = len(self.texels[number][1]) // self.bus
+            case "store":
+                store = self._store(made)
+                cycles = store["rows"] * store["row_bytes"] // self.bus
+            case "epilogue":
+                cycles = max(self.p.columns, rows)
+            case "array":
+                tiling = self.program.steps[made.layer].tiling
+                assert tiling is not None
+                tiles = self._reads(made.layer)[made.part[0]].k_tiles
+                cycles = tiles * max(rows, tiling.load_cycles)
+                return replace(made, cycles=cycles, latency=array_latency(self.p))
+            case "load_rows":
+                return made
+            case _:
+                name = self.program.steps[made.layer].layer.name
+                raise EscaError(
+                    f"rtl: layer {name!r}: instruction {number} is a {made.op}: not built"
+                )
+        return replace(made, cycles=cycles)
+
+    def _reads(self, layer: int) -> list[PassReads]:
+        if layer not in self.reads:
+            tiling = self.program.steps[layer].tiling
+            assert tiling is not None
+            self.reads[layer] = [*pass_reads(tiling)]
+        return self.reads[layer]
+
+    def payload(self, one: HardwareJob) -> Payload:
+        """Of a job, by its queue."""
+        number = one.instruction
+        made = self.program.instructions[number]
+        match one.job.queue:
+            case "weights":
+                return self.weights.loads[number]
+            case name if name == FEED:
+                return self.weights.feeds[number]
+            case "loads":
+                assert one.rows is not None
+                name, low, high = one.rows
+                layout, tensor = self._layout(made.layer, name), self.tensors[name]
+                check_loaded(layout, self.bus)
+                record = layout.record()
+                return rows_payload(tensor, (low, high), self.maps[name], record, self.bus)
+            case "biases":
+                address, piece = self.texels[number]
+                size = {"row_bytes": len(piece), "rows": 1, "pitch": 0}
+                return {"dram": address, **size, "residual": 0, "half": made.extras}
+            case "stores":
+                return self._store(made)
+            case "array":
+                return self._array(made)
+        return self._epilogue(made)
+
+    def _layout(self, layer: int, name: str) -> Layout:
+        return self.layouts.get((layer, name)) or self.layouts[-1, name]
+
+    def _array(self, made: Instruction) -> Payload:
+        step = self.program.steps[made.layer]
+        assert step.tiling is not None
+        layout = self._layout(made.layer, step.layer.input.name)
+        reads = self._reads(made.layer)[made.part[0]]
+        zero = step.constants.scalars["source_zero"]
+        return stream_values(step.tiling, reads, layout, made.raster, zero, made.half)
+
+    def _store(self, made: Instruction) -> dict[str, Any]:
+        tensor = self.program.steps[made.layer].layer.output
+        low, high = self.chunks[chunk_of(made)].rows
+        words = row_words(tensor, self.sizes.result_bytes)
+        beats = row_words(tensor, self.bus)
+        size = 2 * ceil((high - low) / 2) * words * self.sizes.result_bytes
+        if size > self.quarter:
+            raise EscaError(
+                f"layer {self.program.steps[made.layer].layer.name!r}: rows {low} to {high} of its "
+                f"output take {size} bytes, a quarter of buffers.output_bytes is {self.quarter}"
+            )
+        pitch = beats * self.bus
+        return {
+            "dram": self.maps[tensor.name] + low * pitch,
+            "row_bytes": pitch,
+            "rows": high - low,
+            "pitch": pitch,
+            "half": made.results,
+            "tens": int(tensor.bits > 8),
+        }
+
+    def _epilogue(self, made: Instruction) -> Payload:
+        step = self.program.steps[made.layer]
+        tiling, output = step.tiling, step.layer.output
+        assert tiling is not None
+        y0, y1, x0, x1 = made.raster
+        place, result, texel = NO_PLACE, NO_RESULT, 0
+        if (-1, output.name) in self.layouts:
+            place = place_values(tiling, made.part, made.raster, self.layouts[-1, output.name])
+        if made.results >= 0:
+            rows = self.chunks[chunk_of(made)].rows
+            result = result_values(
+                tiling, made.part, made.raster, rows, made.results, self.sizes.result_bytes
+            )
+        if made.extras >= 0:
+            texel = stored_code(step.layer.texel_bias_bits[0])
+        return {
+            "lines": y1 - y0,
+            "length": x1 - x0,
+            "half": made.half,
+            "constants": self.first[made.layer, made.part],
+            "texel": texel,
+            "extras": max(made.extras, 0),
+            "layer": layer_values(step.constants),
+            "place": place,
+            "result": result,
+        }

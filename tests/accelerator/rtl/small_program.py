@@ -1,0 +1,43 @@
+"""A decoder small enough for a compiled simulation of the whole machine."""
+
+import itertools
+from functools import cache
+
+import torch
+from tests.accelerator.test_program import RECIPES, quantized_of
+
+from esca.accelerator.compiler import compile_program
+from esca.accelerator.program import MachineProgram
+from esca.accelerator.rtl.random_programs import small_config
+from esca.graph import Graph, Node
+from esca.graph.ops import ConvTranspose2d, Input, LeakyRelu, TexelBias
+
+CHANNELS = (16, 8, 4, 3)
+
+
+def _graph() -> Graph:
+    """x (16, 2, 2) -> texture (3, 16, 16)."""
+    generator = torch.Generator().manual_seed(7)
+
+    def rand(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator) * 0.5
+
+    nodes, last, side = [Node("x", Input(), (), (CHANNELS[0], 2, 2))], "x", 2
+    for number, (cin, cout) in enumerate(itertools.pairwise(CHANNELS)):
+        side *= 2
+        shape = (cout, side, side)
+        conv = ConvTranspose2d(rand(cin, cout, 4, 4), rand(cout), 2, 1)
+        nodes.append(Node(f"conv{number}", conv, (last,), shape))
+        last = "texture" if cout == 3 else f"bias{number}"
+        nodes.append(Node(last, TexelBias(rand(*shape)), (f"conv{number}",), shape))
+        if cout != 3:
+            last = f"act{number}"
+            nodes.append(Node(last, LeakyRelu(0.2), (f"bias{number}",), shape))
+    return Graph(tuple(nodes), {"texture": "texture"})
+
+
+@cache
+def small_program(bits: str) -> MachineProgram:
+    """``bits``: a recipe's name."""
+    feeds = {"x": torch.randn(2, CHANNELS[0], 2, 2, generator=torch.Generator().manual_seed(1))}
+    return compile_program(quantized_of(_graph(), feeds, RECIPES[bits]), small_config())

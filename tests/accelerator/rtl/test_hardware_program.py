@@ -1,0 +1,109 @@
+"""Programs for hardware: stores of whole chunks, cycles, texel biases in drain order, constants."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.accelerator.rtl.small_program import small_config, small_program
+
+from esca.accelerator.events import simulate
+from esca.accelerator.isa import Instruction
+from esca.accelerator.packed import unpacked
+from esca.accelerator.rtl.commands import FEED
+from esca.accelerator.rtl.hardware_program import hardware_program
+from esca.accelerator.rtl.params import parameters
+from esca.accelerator.rtl.path import array_latency
+from esca.accelerator.rtl.texel_rows import texel_rows
+from esca.accelerator.rtl.whole_stores import StoredChunk, with_whole_stores
+from esca.accelerator.schedule import SERVERS
+from esca.accelerator.unit_outputs import unit_outputs
+from esca.errors import EscaError
+
+
+def test_jobs_take_the_cycles_of_hardware() -> None:
+    program = small_program("mixed")
+    made = hardware_program(program)
+    for one in made.jobs:
+        instruction = made.program.instructions[one.instruction]
+        y0, y1, x0, x1 = instruction.raster
+        rows = (y1 - y0) * (x1 - x0)
+        if instruction.op == "epilogue":
+            assert one.job.cycles == max(4, rows)
+        if instruction.op == "array":
+            assert one.job.latency == array_latency(parameters(program.config))
+        if instruction.op == "load_biases":
+            bits = program.steps[instruction.layer].layer.texel_bias_bits[0]
+            assert one.job.cycles == rows * 4 * bits // 64
+        if instruction.op == "store":
+            assert one.job.cycles == 16 * 8
+    arrays = [one for one in made.fed if one.job.queue == "array"]
+    feeds = [one for one in made.fed if one.job.queue == FEED]
+    assert len(made.fed) - len(made.jobs) == len(feeds) == len(arrays)
+    assert max(simulate([one.job for one in made.jobs], SERVERS)) > 0
+
+
+def test_maps_lie_in_memory_as_they_are_put() -> None:
+    made = hardware_program(small_program("w4a8"))
+    values = np.random.default_rng(1).integers(0, 1 << 10, (3, 16, 16))
+    image = made.image.copy()
+    made.put(image, "texture", values)
+    np.testing.assert_array_equal(made.get(image, "texture"), values)
+    changed = np.flatnonzero(image != made.image)
+    size = 16 * 16 * 4
+    assert made.maps["texture"] <= changed.min() < changed.max() < made.maps["texture"] + size
+
+
+def stores_program(lines: int):
+    """A program of one layer in chunks of two units, each of which the simulator stores."""
+    program = small_program("w8a8")
+    made: list[Instruction] = []
+    for y in range(0, 4, lines):
+        for tile in range(2):
+            where = {"layer": 2, "part": (0, tile), "raster": (y, y + lines, 0, 4)}
+            number = len(made)
+            half = number // 2 % 2
+            before = (number - 3,) if number > 3 else ()
+            epilogue = Instruction("epilogue", "epilogue", results=half, cycles=4, reuses=before)
+            store = Instruction("store", "stores", results=half, cycles=2, after=(number,))
+            made += [replace(one, **where) for one in (epilogue, store)]
+    return replace(program, instructions=tuple(made))
+
+
+def test_a_chunk_is_stored_as_a_whole() -> None:
+    whole, chunks = with_whole_stores(stores_program(1))
+    assert [one.op for one in whole.instructions] == ["epilogue", "epilogue", "store"] * 4
+    assert chunks == {(2, y): StoredChunk(3 * y, 3 * y + 2, (4 * y, 4 * y + 4)) for y in range(4)}
+    assert [one.results for one in whole.instructions] == [0] * 3 + [1] * 3 + [0] * 3 + [1] * 3
+    for number, one in enumerate(whole.instructions):
+        if one.op == "store":
+            assert one.after == (number - 1,)
+        else:
+            assert one.reuses == ((number // 3 * 3 - 4,) if number > 5 else ())
+
+
+def test_texel_biases_in_drain_order() -> None:
+    program = small_program("w8a8")
+    made = next(one for one in program.instructions if one.op == "load_biases" and one.layer == 2)
+    step = program.steps[2]
+    stored = texel_rows(program, made, 4, 8).view(np.int8).reshape(4, 4, 4)
+    low, high = made.range
+    values = unpacked(program.image, step.texel_biases[0], 8, low, high)
+    at = 0
+    for block in unit_outputs(step.layer, step.tiling, made.part, made.raster):
+        for _channel in range(block.shape[0]):
+            for line in block.lines:
+                for across in block.across:
+                    column = at // 16
+                    assert stored[line, across, column] == values[at]
+                    at += 1
+
+
+def test_what_hardware_does_not_take_is_named() -> None:
+    program = small_program("w4a4")
+    moved = replace(program.instructions[-1], op="move")
+    with pytest.raises(EscaError, match=r"layer 'conv2': instruction \d+ is a move: not built"):
+        hardware_program(replace(program, instructions=(*program.instructions[:-1], moved)))
+    small = replace(small_config().buffers, output_bytes=2048)
+    config = replace(small_config(), buffers=small)
+    with pytest.raises(EscaError, match="rows 0 to 16 of its output take 1024 bytes"):
+        hardware_program(replace(program, config=config))

@@ -1,0 +1,110 @@
+"""The box around a design against a model of it, and nextpnr's report read right."""
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.sim import Simulator
+
+from esca.accelerator.rtl.boxed import Boxed
+from esca.accelerator.rtl.implement import _placed, implement, part_of
+from esca.accelerator.rtl.implementation_table import implementation_data, implementation_text
+from esca.accelerator.rtl.parts import part_of_machine
+from esca.errors import EscaError
+
+
+class Twisted(wiring.Component):
+    """Three bits out, made of two in."""
+
+    a: In(1)
+    b: In(1)
+    out: Out(3)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += [self.out[0].eq(self.a & self.b), self.out[1].eq(~self.a)]
+        m.d.comb += self.out[2].eq(self.b)
+        return m
+
+
+def test_every_port_lies_in_the_chain():
+    box = Boxed(Twisted(), "twisted")
+    assert box.registers == 1 + 2 + 3
+    bits = np.random.default_rng(0).integers(0, 2, 60)
+    taken, told, expected = [0, 0], [0, 0, 0, 0], []
+    for bit in bits:
+        a, b = taken
+        given = [a & b, 1 - a, b]
+        expected.append(told[-1])
+        told = [taken[-1], *(g ^ t for g, t in zip(given, told[:-1], strict=True))]
+        taken = [int(bit), taken[0]]
+    found = []
+
+    async def drive(context):
+        for bit in bits:
+            context.set(box.fed, int(bit))
+            found.append(context.get(box.told))
+            await context.tick()
+
+    simulator = Simulator(box)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(drive)
+    simulator.run()
+    assert found == expected
+    assert len(set(found[10:])) == 2
+
+
+def _stretch(kind, cell, delay):
+    return {"type": kind, "delay": delay, "to": {"cell": cell}}
+
+
+REPORT = {
+    "fmax": {"$glbnet$clk": {"achieved": 151.5, "constraint": 150}},
+    "critical_paths": [
+        {"from": "<async>", "to": "posedge clk", "path": [_stretch("logic", "pin", 90.0)]},
+        {
+            "from": "posedge clk",
+            "to": "posedge clk",
+            "path": [
+                _stretch("clk-to-q", "inside.array.pe_1_2.sum_TRELLIS_FF_Q_3", 0.5),
+                _stretch("routing", "inside.array.pe_1_2.sum_LUT4_A_Z", 1.25),
+                _stretch("logic", "inside.array.pe_1_2.sum_LUT4_A_Z", 0.25),
+                _stretch("routing", "inside.drain.lane$slice", 2.0),
+                _stretch("setup", "inside.drain.lane$slice", 0.0),
+            ],
+        },
+    ],
+}
+
+
+def test_the_slowest_path_is_told_by_part():
+    placed = _placed(7, REPORT)
+    assert (placed.seed, placed.fmax_hertz) == (7, 151.5e6)
+    steps = [(step.part, step.logic, step.routing) for step in placed.path]
+    assert steps == [("inside.array.pe_1_2.sum", 0.75, 1.25), ("inside.drain.lane", 0.0, 2.0)]
+    assert part_of("a.b_reg_TRELLIS_FF_Q") == "a.b_reg"
+
+
+def test_table():
+    from esca.accelerator.rtl.implement import Implementation
+
+    made = Implementation(
+        "array", "85k", {"LUT4": 12}, {"LUT4": 48}, 5, (_placed(1, REPORT), _placed(2, REPORT))
+    )
+    data, text = implementation_data(made), implementation_text(made)
+    assert data["fmax_mhz"] == 151.5
+    assert data["placed"][1]["critical_path"][1]["routing_ns"] == 2.0
+    assert "12 of 48 (25.0%)" in text
+    assert "151.5, 151.5" in text
+
+
+def test_bad_input():
+    with pytest.raises(EscaError, match="device '12k', expected one of 25k, 45k, 85k"):
+        implement(None, "twisted", "12k")
+    with pytest.raises(EscaError, match="seeds are empty"):
+        implement(None, "twisted", seeds=())
+    with pytest.raises(EscaError, match="part 'gpu', expected one of top, path"):
+        part_of_machine(None, "gpu")
+    with pytest.raises(EscaError, match="3 clocks"):
+        _placed(1, {"fmax": {"a": 1, "b": 2, "c": 3}})
