@@ -123,6 +123,11 @@ void *memory_create(uint64_t size, uint64_t ports) {
 void memory_destroy(void *memory) { delete static_cast<Memory *>(memory); }
 uint8_t *memory_image(void *memory) { return static_cast<Memory *>(memory)->image.data(); }
 uint64_t memory_errors(void *memory) { return static_cast<Memory *>(memory)->errors; }
+void memory_forget(void *memory) {
+    Memory &mine = *static_cast<Memory *>(memory);
+    mine.ports.assign(mine.ports.size(), Port());
+    mine.errors = 0;
+}
 void memory_set(void *memory, uint64_t latency, uint32_t stall, uint64_t seed) {
     Memory &mine = *static_cast<Memory *>(memory);
     mine.latency = latency;

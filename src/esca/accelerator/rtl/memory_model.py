@@ -66,6 +66,10 @@ class Memory:
         """How the memory answers from now on."""
         self._model.memory_set(self._memory, latency, stall, seed)
 
+    def forget(self) -> None:
+        """Drop all that is asked for and under way, as after a reset, and the errors so far."""
+        self._model.memory_forget(self._memory)
+
     @property
     def errors(self) -> int:
         """Requests outside memory or across a page, words without a request, wrong ends."""
