@@ -199,11 +199,14 @@ class Dma(wiring.Component):
             sending.w_en.eq(put),
             acked.w_en.eq(put),
         ]
-        w, beat = self.axi.w, Signal(8)
+        w, aw, beat = self.axi.w, self.axi.aw, Signal(8)
         m.d.comb += w.payload.last.eq(beat == size.beats_less_1)
+        # Bursts that memory has been asked for and that still have words to come.
+        asked = Signal(range(self.depth + 2))
+        m.d.sync += asked.eq(asked + (aw.valid & aw.ready) - sending.r_en)
         for index, name in enumerate(self.stores):
             sent = getattr(self, f"sent_{name}")
-            with m.If(sending.r_rdy & size.queue[index]):
+            with m.If(sending.r_rdy & (asked != 0) & size.queue[index]):
                 m.d.comb += [
                     w.valid.eq(sent.valid),
                     sent.ready.eq(w.ready),
