@@ -55,6 +55,14 @@ def test_outputs_in_the_banks(layer, config, simulation, bits, mapping, block):
     LayerRun(P, SIZES, tiling, rng, 2, layout, texel=bits[1], slope=slope).check(simulation)
 
 
+def test_outputs_in_a_ring_of_rows(layer, config, simulation):
+    tiling = tiling_of(layer, config, (*TRANSPOSED, 8, "phases", (4, 4)), (5, 5))
+    reader = tiling_of(layer, config, (*TRANSPOSED, 8, "phases", (4, 4)), (10, 10))
+    layout = find_layout(tiling.layer.output, [reader], 5)
+    assert layout.ring_rows == 8  # of 10, and the second unit goes from row 6 to row 9
+    LayerRun(P, SIZES, tiling, np.random.default_rng(3), 3, layout, texel=8).check(simulation)
+
+
 @pytest.mark.parametrize(
     ("entry", "side", "out_bits", "texel", "lines"),
     [

@@ -4,8 +4,7 @@ from amaranth.lib import data
 
 from esca.accelerator.rtl.records import LAYOUT
 from esca.accelerator.rtl.requantize import LAYER
-
-COORDINATE_BITS = 12
+from esca.accelerator.rtl.streams import COORDINATE_BITS
 
 STORED_BITS = (0, 4, 8, 16)
 """Bits of a stored texel bias by their code in a record; 0: there are none."""

@@ -4,8 +4,9 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from esca.accelerator.rtl.drain_records import COORDINATE_BITS, EPILOGUE
+from esca.accelerator.rtl.drain_records import EPILOGUE
 from esca.accelerator.rtl.params import Parameters
+from esca.accelerator.rtl.streams import COORDINATE_BITS
 
 
 def step_shape(p: Parameters) -> data.StructLayout:

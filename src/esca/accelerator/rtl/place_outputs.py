@@ -1,16 +1,17 @@
 """Where a raster place's outputs go in the banks of activations: coordinates, then an address."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
-from esca.accelerator.rtl.drain_records import COORDINATE_BITS, PLACE
+from esca.accelerator.rtl.drain_records import PLACE
 from esca.accelerator.rtl.drain_sequencer import step_shape
+from esca.accelerator.rtl.hash_axis import HashAxis
 from esca.accelerator.rtl.layout import SUB_BANKS
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.reads import power_above
-from esca.accelerator.rtl.records import HASH
+from esca.accelerator.rtl.streams import COORDINATE_BITS
 
 PLACE_LATENCY = 2
 """Cycles from a step to its target."""
@@ -31,40 +32,6 @@ def target_shape(p: Parameters, words: int) -> data.StructLayout:
             "nibbles": 1,
         }
     )
-
-
-class HashAxis(wiring.Component):
-    """``colour`` and ``address`` of a coordinate, as
-    :class:`esca.accelerator.rtl.layout.AxisHash` has them.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(
-            {
-                "v": In(COORDINATE_BITS),
-                "hash": In(HASH),
-                "colour": Out(3),
-                "address": Out(COORDINATE_BITS),
-            }
-        )
-
-    def elaborate(self, platform: object) -> Module:
-        """No registers."""
-        m, v = Module(), self.v
-        high, kept, low = Signal(COORDINATE_BITS), Signal(COORDINATE_BITS), Signal(2)
-        with m.Switch(self.hash.shift):
-            for shift in range(3):
-                with m.Case(shift):
-                    m.d.comb += [high.eq(v[shift:]), low.eq(v[:shift])]
-        with m.Switch(self.hash.bits):
-            for bits in range(4):
-                with m.Case(bits):
-                    m.d.comb += kept.eq(high[bits:])
-                    if bits:
-                        top = high[bits - 1] ^ (self.hash.skew & high[bits])
-                        m.d.comb += self.colour.eq(Cat(high[: bits - 1], top))
-        m.d.comb += self.address.eq((kept << self.hash.shift) | low)
-        return m
 
 
 class PlaceOutputs(wiring.Component):

@@ -7,6 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.hash_axis import HashAxis
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.reads import ELEMENTS, SLOTS
 from esca.accelerator.rtl.records import HASH
@@ -90,25 +91,13 @@ class Element(wiring.Component):
 
     def _hashed(self, m: Module, v: Signal) -> Signal:
         """Address of the input, and its colour in ``met``: registered."""
-        high, kept = Signal(COORDINATE_BITS), Signal(COORDINATE_BITS)
-        low, colour = Signal(2), Signal(3)
-        address, next_address = Signal(COORDINATE_BITS), Signal(COORDINATE_BITS)
-        with m.Switch(self.hash.shift):
-            for shift in range(3):
-                with m.Case(shift):
-                    m.d.comb += [high.eq(v[shift:]), low.eq(v[:shift])]
-        with m.Switch(self.hash.bits):
-            for bits in range(4):
-                with m.Case(bits):
-                    m.d.comb += kept.eq(high[bits:])
-                    if bits:
-                        top = high[bits - 1] ^ (self.hash.skew & high[bits])
-                        m.d.comb += colour.eq(Cat(high[: bits - 1], top))
-        m.d.comb += next_address.eq((kept << self.hash.shift) | low)
+        m.submodules.hash = hashed = HashAxis()
+        m.d.comb += [hashed.v.eq(v), hashed.hash.eq(self.hash)]
+        address = Signal(COORDINATE_BITS)
         m.d.sync += [
-            address.eq(next_address),
-            self.met.colour.eq(colour),
-            self.met.odd.eq(next_address[0]),
+            address.eq(hashed.address),
+            self.met.colour.eq(hashed.colour),
+            self.met.odd.eq(hashed.address[0]),
         ]
         return address
 
