@@ -11,7 +11,7 @@ from tests.accelerator.rtl.record_feed import feed_records, filling, record_writ
 from esca.accelerator.events import Job
 from esca.accelerator.rtl.commands import CommandQueue
 from esca.accelerator.rtl.compiled import Simulation
-from esca.accelerator.rtl.control import Control
+from esca.accelerator.rtl.control import Control, server_names
 
 CYCLES = data.StructLayout({"cycles": 20})
 LATENCY_BITS = 7
@@ -39,15 +39,15 @@ class ControlBench(wiring.Component):
         inner.submodules.control = control = Control(self.queues)
         feed_records(m, self, control)
         inner.d.comb += [control.go.eq(self.go), self.start.eq(control.start)]
-        timers(inner, control, self.latency)
+        timers(inner, self.queues, control, self.latency)
         m.submodules.inner = ResetInserter(self.reset)(inner)
         return m
 
 
-def timers(m: Module, control: Control, latency: data.View) -> None:
+def timers(m: Module, queues: Sequence[CommandQueue], control, latency: data.View) -> None:
     """In the place of engines: a job takes the cycles of its payload, its result ``latency``."""
-    lasts: dict[str, list] = {server: [] for server in control.servers}
-    for index, line in enumerate(control.queues):
+    lasts: dict[str, list] = {server: [] for server in server_names(queues)}
+    for index, line in enumerate(queues):
         left = Signal(20, name=f"left_{line.name}")
         with m.If(control.start[index]):
             m.d.sync += left.eq(getattr(control, f"head_{line.name}").payload.cycles)

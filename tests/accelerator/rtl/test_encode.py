@@ -16,6 +16,7 @@ from esca.accelerator.rtl.adapt import adapted_jobs, bus_bytes, with_feed
 from esca.accelerator.rtl.commands import FEED, Source, command_queues, queue_names
 from esca.accelerator.rtl.dram_maps import packed_rows, row_pitch, unpacked_rows
 from esca.accelerator.rtl.encode import DramPlaces, encoded_records, load_image, rows_payload
+from esca.accelerator.rtl.fetch import BEAT_BYTES, BEAT_WORDS, beats
 from esca.accelerator.rtl.records import LAYOUT, pack, record_words, unpack
 from esca.accelerator.schedule import SERVERS, schedule_jobs
 from esca.accelerator.shapes import avatar_workload
@@ -73,9 +74,10 @@ def test_the_array_waits_for_its_feed_and_the_feed_for_weights(program) -> None:
     address, image = load_image(records, DramPlaces(32, 100))
     directory = image[: 8 * len(QUEUES)].view("<u4").reshape(-1, 2)
     for (begin, count), queue, stream in zip(directory, QUEUES, records, strict=True):
-        size = record_words(queue.record) * count
-        words = image[begin - address :][: 4 * size].view("<u4")
-        assert words.tolist() == [word for record in stream for word in record]
+        size = beats(record_words(queue.record)) * BEAT_WORDS
+        words = image[begin - address :][: 4 * size * count].view("<u4").reshape(count, size)
+        assert not begin % BEAT_BYTES
+        assert words[:, : record_words(queue.record)].tolist() == stream
 
 
 def test_a_load_of_two_tensors_becomes_two() -> None:

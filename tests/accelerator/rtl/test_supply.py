@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from tests.accelerator.rtl.control_bench import LATENCY_BITS, latencies, timers
@@ -13,10 +13,10 @@ from esca.accelerator.events import simulate
 from esca.accelerator.rtl.adapt import HardwareJob
 from esca.accelerator.rtl.axi import Axi
 from esca.accelerator.rtl.compiled import compiled
-from esca.accelerator.rtl.control import Control
 from esca.accelerator.rtl.encode import DramPlaces, encoded_records, load_image
-from esca.accelerator.rtl.fetch import Fetch
+from esca.accelerator.rtl.fetch import BEAT_BYTES
 from esca.accelerator.rtl.memory_model import Memory
+from esca.accelerator.rtl.supply import supplied
 from esca.accelerator.schedule import SERVERS
 
 SIZE = 1 << 17
@@ -32,7 +32,7 @@ class SupplyBench(wiring.Component):
                 "program": In(32),
                 "begin": In(1),
                 "latency": In(data.ArrayLayout(LATENCY_BITS, count)),
-                "axi": Out(Axi(4, read_only=True)),
+                "axi": Out(Axi(BEAT_BYTES, read_only=True)),
                 "go": Out(1),
                 "start": Out(count),
             }
@@ -40,24 +40,9 @@ class SupplyBench(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.fetch = fetch = Fetch(QUEUES)
-        m.submodules.control = control = Control(QUEUES)
-        wiring.connect(m, wiring.flipped(self.axi), fetch.axi)
-        for queue in QUEUES:
-            name = f"record_{queue.name}"
-            wiring.connect(m, getattr(fetch, name), getattr(control, name))
-        waiting = Signal()
-        with m.If(self.begin | self.go):
-            m.d.sync += waiting.eq(self.begin)
-        m.d.comb += [
-            fetch.program.eq(self.program),
-            fetch.begin.eq(self.begin),
-            self.go.eq(waiting & fetch.primed & ~self.begin),
-            control.clear.eq(self.begin),
-            control.go.eq(self.go),
-            self.start.eq(control.start),
-        ]
-        timers(m, control, self.latency)
+        control, go = supplied(m, platform, QUEUES, self.axi, self.program, self.begin)
+        m.d.comb += [self.go.eq(go), self.start.eq(control.start)]
+        timers(m, QUEUES, control, self.latency)
         return m
 
 

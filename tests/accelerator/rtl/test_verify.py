@@ -32,8 +32,7 @@ def test_a_decoder(machine, bits) -> None:
         found = verify(machine, program, feeds_of(program, seed), stalls)
         assert (found.equal, found.different) == (("texture",), ())
         assert not found.run.alarms and not found.run.memory_errors
-        # Units of w4a4 are so short that records come too late for some.
-        assert not found.late or (bits == "w4a4" and found.run.starved)
+        assert not found.late
 
 
 def test_another_configuration_is_refused(machine) -> None:

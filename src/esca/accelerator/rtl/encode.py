@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from esca.accelerator.rtl.adapt import HardwareJob
 from esca.accelerator.rtl.commands import CommandQueue
 from esca.accelerator.rtl.dram_maps import row_pitch
+from esca.accelerator.rtl.fetch import BEAT_BYTES
 from esca.accelerator.rtl.headers import job_headers
 from esca.accelerator.rtl.program_image import program_image
 from esca.accelerator.rtl.records import pack, to_words
@@ -45,10 +46,10 @@ class DramPlaces:
     bus: int
     end: int = 0
 
-    def add(self, size: int) -> int:
-        """Address of a new piece."""
-        address = self.end
-        self.end += -(-size // self.bus) * self.bus
+    def add(self, size: int, step: int = 1) -> int:
+        """Address, a multiple of ``step`` too, of a new piece."""
+        address = -(-self.end // step) * step
+        self.end = address + -(-size // self.bus) * self.bus
         return address
 
     def add_map(self, tensor: TensorShape) -> int:
@@ -80,5 +81,5 @@ def load_image(
 ) -> tuple[int, NDArray[np.uint8]]:
     """Address and bytes of the record streams."""
     size = len(program_image(records, 0))
-    address = places.add(size)
+    address = places.add(size, BEAT_BYTES)
     return address, program_image(records, address)

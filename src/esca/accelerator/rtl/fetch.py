@@ -11,30 +11,42 @@ from esca.accelerator.rtl.bursts import Bursts
 from esca.accelerator.rtl.commands import CommandQueue
 from esca.accelerator.rtl.records import WORD_BITS, record_words
 
-WORD_BYTES = WORD_BITS // 8
+BEAT_WORDS = 4
+"""Words that come at once; records and the directory fill whole beats. A unit of the array takes
+three records of some 46 words together, and the shortest ones last little longer than a row.
+"""
+
+BEAT_BYTES = BEAT_WORDS * WORD_BITS // 8
 AHEAD = 4
 """Records of a queue that are fetched ahead at least."""
 
 ENTRY_WORDS = 2
 """Words of a queue in the directory: address of its first record, number of records."""
 
+_BEAT_BITS = BEAT_WORDS * WORD_BITS
+
+
+def beats(words: int) -> int:
+    """Beats that so many words take."""
+    return -(-words // BEAT_WORDS)
+
 
 class RecordStream(wiring.Component):
-    """A queue's words on their way: a buffer of ``depth`` and the record that they become.
+    """A queue's beats on their way: a buffer of ``depth`` and the record that they become.
 
-    ``room``: so many words as a record has are free beyond those that have been asked for
+    ``room``: so many beats as a record has are free beyond those that have been asked for
     (``asked``). ``empty``: nothing is here and nothing was asked for.
     """
 
     def __init__(self, layout: data.StructLayout) -> None:
-        self.layout, self.words = layout, record_words(layout)
-        self.depth = 1 << (AHEAD * self.words - 1).bit_length()
+        self.layout, self.beats = layout, beats(record_words(layout))
+        self.depth = 1 << (AHEAD * self.beats - 1).bit_length()
         super().__init__(
             {
                 "clear": In(1),
                 "asked": In(1),
                 "put": In(1),
-                "word": In(WORD_BITS),
+                "beat": In(_BEAT_BITS),
                 "record": Out(stream.Signature(layout)),
                 "room": Out(1),
                 "empty": Out(1),
@@ -42,27 +54,27 @@ class RecordStream(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Words shift in from above, the lowest first."""
+        """Beats shift in from above, the lowest first."""
         m = Module()
-        line = m.submodules.line = fifo.SyncFIFOBuffered(width=WORD_BITS, depth=self.depth)
+        line = m.submodules.line = fifo.SyncFIFOBuffered(width=_BEAT_BITS, depth=self.depth)
         free = Signal(range(self.depth + 1), init=self.depth)
-        held, count = Signal(self.words * WORD_BITS), Signal(range(self.words + 1))
+        held, count = Signal(self.beats * _BEAT_BITS), Signal(range(self.beats + 1))
         full, take = Signal(), Signal()
         m.d.comb += [
-            full.eq(count == self.words),
+            full.eq(count == self.beats),
             take.eq(line.r_rdy & ~full),
             line.r_en.eq(take),
             line.w_en.eq(self.put),
-            line.w_data.eq(self.word),
+            line.w_data.eq(self.beat),
             self.record.valid.eq(full),
             self.record.payload.eq(held[: self.layout.size]),
-            self.room.eq(free >= self.words),
+            self.room.eq(free >= self.beats),
             self.empty.eq((free == self.depth) & (count == 0)),
         ]
-        m.d.sync += free.eq(free + take - Mux(self.asked, self.words, 0))
+        m.d.sync += free.eq(free + take - Mux(self.asked, self.beats, 0))
         with m.If(take):
             m.d.sync += [
-                held.eq(Cat(held[WORD_BITS:], line.r_data)),
+                held.eq(Cat(held[_BEAT_BITS:], line.r_data)),
                 count.eq(count + 1),
             ]
         with m.If(full & self.record.ready):
@@ -88,15 +100,15 @@ class Fetch(wiring.Component):
                 "begin": In(1),
                 "primed": Out(1),
                 "more": Out(len(self.queues)),
-                "axi": Out(Axi(WORD_BYTES, read_only=True)),
+                "axi": Out(Axi(BEAT_BYTES, read_only=True)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Requests in turn; words go to the queue that asked first."""
+        """Requests in turn; beats go to the queue that asked first."""
         m = Module()
         count = len(self.queues)
-        m.submodules.bursts = bursts = Bursts(WORD_BYTES)
+        m.submodules.bursts = bursts = Bursts(BEAT_BYTES)
         m.submodules.order = order = fifo.SyncFIFO(width=count + 1, depth=self.depth)
         lines = []
         for queue in self.queues:
@@ -106,25 +118,32 @@ class Fetch(wiring.Component):
         address = [Signal(ADDRESS_BITS, name=f"address_{q.name}") for q in self.queues]
         left = [Signal(20, name=f"left_{q.name}") for q in self.queues]
         listing, idle = Signal(), Signal(init=1)  # directory on its way; no request on its way
-        turn = Signal(count, init=1)
-        wants = Cat((rest != 0) & line.room for rest, line in zip(left, lines, strict=True))
-        chosen = Signal(count)
-        with m.If((turn & wants).any()):
-            m.d.comb += chosen.eq(turn & wants)
-        m.d.sync += turn.eq(turn.rotate_left(1))
+        # The next queue behind the one that asked last, if one there wants to, or else the first.
+        behind, chosen = Signal(count), Signal(count)
+        wants = Signal(count)
+        m.d.comb += wants.eq(
+            Cat((rest != 0) & line.room for rest, line in zip(left, lines, strict=True))
+        )
+        later = Signal(count)
+        m.d.comb += later.eq(wants & behind)
+        first = Mux(later.any(), later, wants)
+        m.d.comb += chosen.eq(first & -first)
         ask = Signal()
-        m.d.comb += ask.eq(chosen.any() & idle & ~listing & order.w_rdy & ~self.begin)
+        free = idle | bursts.ending
+        m.d.comb += ask.eq(chosen.any() & free & ~listing & order.w_rdy & ~self.begin)
+        with m.If(ask):
+            m.d.sync += behind.eq(~(chosen | (chosen - 1)))
         transfer = bursts.transfer
         m.d.comb += [transfer.rows.eq(1), bursts.start.eq(ask | self.begin)]
         with m.If(self.begin):
             m.d.comb += [
                 transfer.dram.eq(self.program),
-                transfer.row_bytes.eq(ENTRY_WORDS * WORD_BYTES * count),
+                transfer.row_bytes.eq(beats(ENTRY_WORDS * count) * BEAT_BYTES),
             ]
             m.d.sync += listing.eq(1)
         m.d.comb += [order.w_en.eq(bursts.start), order.w_data.eq(Cat(chosen, self.begin))]
         for index, line in enumerate(lines):
-            size = line.words * WORD_BYTES
+            size = line.beats * BEAT_BYTES
             m.d.comb += line.asked.eq(ask & chosen[index])
             with m.If(line.asked):
                 m.d.comb += [transfer.dram.eq(address[index]), transfer.row_bytes.eq(size)]
@@ -145,10 +164,10 @@ class Fetch(wiring.Component):
         rests = [rest != 0 for rest in left]
         busy = [r | ~line.empty for r, line in zip(rests, lines, strict=True)]
         heads = [line.record.valid | line.empty for line in lines]
-        m.d.comb += [
-            self.more.eq(Cat(busy)),
-            self.primed.eq(~listing & idle & ~order.r_rdy & ~wants.any() & Cat(heads).all()),
-        ]
+        still = ~self.begin & ~listing & idle & ~order.r_rdy & ~wants.any()
+        # A cycle later, when who takes records has the last of them.
+        m.d.sync += self.primed.eq(still & Cat(heads).all())
+        m.d.comb += self.more.eq(Cat(busy))
         return m
 
     def _deliver(
@@ -160,23 +179,26 @@ class Fetch(wiring.Component):
         left: list[Signal],
         listing: Signal,
     ) -> None:
-        count, place = len(lines), Signal(range(max(line.words for line in lines) + 2 * len(lines)))
-        word, valid = self.axi.r.payload.data, Signal()
-        sizes = [line.words for line in lines] + [ENTRY_WORDS * count]
+        count = len(lines)
+        sizes = [line.beats for line in lines] + [beats(ENTRY_WORDS * count)]
+        place, beat, valid = Signal(range(max(sizes) + 1)), self.axi.r.payload.data, Signal()
         last: ValueLike = 0
         for index, size in enumerate(sizes):
             last = last | (order.r_data[index] & (place == size - 1))
         m.d.comb += [self.axi.r.ready.eq(order.r_rdy), valid.eq(self.axi.r.valid & order.r_rdy)]
         for index, line in enumerate(lines):
-            m.d.comb += [line.put.eq(valid & order.r_data[index]), line.word.eq(word)]
+            m.d.comb += [line.put.eq(valid & order.r_data[index]), line.beat.eq(beat)]
+        words = [beat.word_select(i, WORD_BITS) for i in range(BEAT_WORDS)]
         with m.If(valid):
             m.d.comb += order.r_en.eq(last)
             m.d.sync += place.eq(Mux(last, 0, place + 1))
             with m.If(order.r_data[-1]):
                 for index in range(count):
-                    with m.If(place == ENTRY_WORDS * index):
-                        m.d.sync += address[index].eq(word)
-                    with m.If(place == ENTRY_WORDS * index + 1):
-                        m.d.sync += left[index].eq(word)
+                    at, word = divmod(ENTRY_WORDS * index, BEAT_WORDS)
+                    with m.If(place == at):
+                        m.d.sync += [
+                            address[index].eq(words[word]),
+                            left[index].eq(words[word + 1]),
+                        ]
                 with m.If(last):
                     m.d.sync += listing.eq(0)

@@ -5,7 +5,7 @@ array and the epilogue back into them, or out to memory.
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,15 +15,16 @@ from esca.accelerator.rtl.adapt import bus_bytes
 from esca.accelerator.rtl.axi import ADDRESS_BITS, Axi
 from esca.accelerator.rtl.commands import FEED, CommandQueue, command_queues, queue_names
 from esca.accelerator.rtl.constants_ram import constants_write
-from esca.accelerator.rtl.control import Control, server_names
+from esca.accelerator.rtl.control import server_names
 from esca.accelerator.rtl.dma import STORES, Dma
 from esca.accelerator.rtl.drain import Drain, drain_sizes
-from esca.accelerator.rtl.fetch import WORD_BYTES, Fetch
+from esca.accelerator.rtl.fetch import BEAT_BYTES
 from esca.accelerator.rtl.load_rows import LoadRows
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import parameters
 from esca.accelerator.rtl.path import Path
 from esca.accelerator.rtl.ring import ring_rows
+from esca.accelerator.rtl.supply import supplied
 from esca.accelerator.schedule import SERVERS
 
 
@@ -54,7 +55,7 @@ class Top(wiring.Component):
                 "program": In(ADDRESS_BITS),
                 "begin": In(1),
                 "axi": Out(Axi(self.bus_bytes)),
-                "supply": Out(Axi(WORD_BYTES, read_only=True)),
+                "supply": Out(Axi(BEAT_BYTES, read_only=True)),
                 "go": Out(1),
                 "start": Out(len(self.queues)),
                 "resulting": Out(len(self.queues)),
@@ -67,8 +68,8 @@ class Top(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Control and supply; engines; what the memory port brings and takes."""
         p, m = self.p, Module()
-        control = place(m, platform, "control", "control", lambda: Control(self.queues))
-        self._supply(m, platform, control)
+        control, go = supplied(m, platform, self.queues, self.supply, self.program, self.begin)
+        m.d.comb += self.go.eq(go)
         path = place(
             m, platform, "path", "path", lambda: Path(p, self.words, self.rows, self.bus_bytes)
         )
@@ -120,24 +121,6 @@ class Top(wiring.Component):
         ]
         self._loaded(m, platform, moved, (dma, path, drain))
         return m
-
-    def _supply(self, m: Module, platform: object, control: Any) -> None:
-        """Records, and the beginning of a frame when the first are there."""
-        fetch = place(m, platform, "fetch", "fetch", lambda: Fetch(self.queues))
-        wiring.connect(m, wiring.flipped(self.supply), fetch.axi)
-        for queue in self.queues:
-            name = f"record_{queue.name}"
-            wiring.connect(m, getattr(fetch, name), getattr(control, name))
-        waiting = Signal()
-        with m.If(self.begin | self.go):
-            m.d.sync += waiting.eq(self.begin)
-        m.d.comb += [
-            fetch.program.eq(self.program),
-            fetch.begin.eq(self.begin),
-            self.go.eq(waiting & fetch.primed & ~self.begin),
-            control.clear.eq(self.begin),
-            control.go.eq(self.go),
-        ]
 
     def _loaded(
         self, m: Module, platform: object, queues: Sequence[CommandQueue], parts: tuple[Any, ...]

@@ -1,0 +1,41 @@
+"""Fetch and control together: records from memory, and a frame's beginning once they are there."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import wiring
+
+from esca.accelerator.rtl.commands import CommandQueue
+from esca.accelerator.rtl.control import Control
+from esca.accelerator.rtl.fetch import Fetch
+from esca.accelerator.rtl.modules import place
+
+
+def supplied(
+    m: Module,
+    platform: object,
+    queues: Sequence[CommandQueue],
+    port: wiring.PureInterface,
+    program: Value,
+    begin: Value,
+) -> tuple[Control, Signal]:
+    """Control whose ``queues`` are filled over ``port``, an outward memory port, with the records
+    at ``program`` after ``begin``; and when it goes.
+    """
+    control = place(m, platform, "control", "control", lambda: Control(queues))
+    fetch = place(m, platform, "fetch", "fetch", lambda: Fetch(queues))
+    wiring.connect(m, wiring.flipped(port), fetch.axi)
+    for queue in queues:
+        name = f"record_{queue.name}"
+        wiring.connect(m, getattr(fetch, name), getattr(control, name))
+    go, waiting = Signal(), Signal()
+    with m.If(begin | go):
+        m.d.sync += waiting.eq(begin)
+    m.d.comb += [
+        fetch.program.eq(program),
+        fetch.begin.eq(begin),
+        go.eq(waiting & fetch.primed & ~begin),
+        control.clear.eq(begin),
+        control.go.eq(go),
+    ]
+    return control, go
