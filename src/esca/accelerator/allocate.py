@@ -11,6 +11,7 @@ from itertools import pairwise
 from math import ceil
 
 from esca.accelerator.config import AcceleratorConfig
+from esca.accelerator.footprint import Footprints
 from esca.accelerator.order import Placement, operands
 from esca.accelerator.plan import Engine, LayerPlan
 from esca.accelerator.workload import Workload
@@ -19,7 +20,7 @@ from esca.errors import EscaError
 
 @dataclass(frozen=True)
 class Region:
-    """``tensor``'s place: ``rows`` rows of ``row_bytes`` from ``address`` on.
+    """``tensor``'s place: ``bytes`` from ``address`` on, for ``rows`` rows of ``row_bytes``.
 
     ``reader``: the layer whose window it is, -1 for what all layers see. ``first``, ``last``:
     groups of layers between which it lives.
@@ -29,14 +30,10 @@ class Region:
     reader: int
     rows: int
     row_bytes: int
+    bytes: int
     first: int
     last: int
     address: int = 0
-
-    @property
-    def bytes(self) -> int:
-        """What it takes."""
-        return self.rows * self.row_bytes
 
     @property
     def end(self) -> int:
@@ -164,7 +161,7 @@ def _spans(placement: Placement, config: AcceleratorConfig) -> list[tuple[int, i
 
 def _wanted(workload: Workload, placement: Placement, config: AcceleratorConfig) -> list[_Life]:
     """What has to be placed, with the groups and the time of its life."""
-    spans = _spans(placement, config)
+    spans, footprints = _spans(placement, config), Footprints(config)
     fed = {tensor.name for tensor in workload.inputs}
     strips = {
         plan.layer.output.name: (plan, reader)
@@ -172,9 +169,12 @@ def _wanted(workload: Workload, placement: Placement, config: AcceleratorConfig)
         for plan, reader in pairwise(group)
     }
     reads: dict[str, list[int]] = {}
+    readers: dict[str, list[LayerPlan]] = {}
     for number, group in enumerate(placement.groups):
-        for tensor in (t for plan in group for t in operands(plan.layer)):
-            reads.setdefault(tensor.name, []).append(number)
+        for plan in group:
+            for tensor in operands(plan.layer):
+                reads.setdefault(tensor.name, []).append(number)
+                readers.setdefault(tensor.name, []).append(plan)
     found: dict[RegionKey, _Life] = {}
     index = 0
     for number, group in enumerate(placement.groups):
@@ -185,16 +185,18 @@ def _wanted(workload: Workload, placement: Placement, config: AcceleratorConfig)
                 rows = made.height
                 if made.name in strips:
                     rows = strip_rows(*strips[made.name])
-                readers = reads[made.name]
-                region = Region(made.name, -1, rows, made.row_bytes, number, readers[-1])
-                found[-1, made.name] = _Life(region, since, max(spans[i][1] for i in readers))
+                size = footprints.bytes(made, rows, readers[made.name])
+                users = reads[made.name]
+                region = Region(made.name, -1, rows, made.row_bytes, size, number, users[-1])
+                found[-1, made.name] = _Life(region, since, max(spans[i][1] for i in users))
             for operand, tensor in enumerate(plan.layer.inputs):
                 if tensor.name in placement.on_chip and tensor.name not in fed:
                     continue
                 key = (index, tensor.name)
                 rows = min(tensor.height, plan.window_rows(operand))
                 rows = max(rows, found[key].region.rows if key in found else 1)
-                region = Region(tensor.name, index, rows, tensor.row_bytes, number, number)
+                size = footprints.bytes(tensor, rows, [plan])
+                region = Region(tensor.name, index, rows, tensor.row_bytes, size, number, number)
                 found[key] = _Life(region, since, until)
             index += 1
     return list(found.values())

@@ -72,7 +72,9 @@ class Buffers:
     ``accumulator_bytes`` counts both halves of the double buffer; ``accumulator_banks`` single
     read-modify-write ports a cycle. ``weight_bytes`` is a ring. Half of ``activation_bytes`` holds
     whole feature maps, the other half windows of rows. ``output_bytes`` is split into two halves
-    for results and two for the texel biases and residuals they need.
+    for results and two for the texel biases and residuals they need. ``banked``: maps on chip take
+    what the banks of the RTL take (:mod:`esca.accelerator.layout`), where rings and rows are filled
+    up; else rows lie one behind the other.
     """
 
     accumulator_bytes: Positive
@@ -80,6 +82,7 @@ class Buffers:
     weight_bytes: Positive
     activation_bytes: Positive
     output_bytes: Positive
+    banked: bool = False
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from esca.accelerator.config import AcceleratorConfig
+from esca.accelerator.footprint import Footprints
 from esca.accelerator.plan import LayerPlan
 from esca.accelerator.workload import TensorShape, WorkLayer, Workload
 from esca.errors import EscaError
@@ -25,8 +26,9 @@ class Placement:
 def place(workload: Workload, plans: Sequence[LayerPlan], config: AcceleratorConfig) -> Placement:
     """Order by the longest way to an output, keep what fits, fuse what does not."""
     ordered = _ordered(plans, config)
-    kept = _kept(workload, ordered, config)
-    groups = _grouped(workload, ordered, kept, config)
+    footprints = Footprints(config)
+    kept = _kept(workload, ordered, footprints)
+    groups = _grouped(workload, ordered, kept, footprints)
     inside = {plan.layer.output.name for group in groups for plan in group[:-1]}
     return Placement(groups, frozenset(inside.union(kept)))
 
@@ -133,7 +135,7 @@ def _chains(plans: Sequence[LayerPlan], small: int) -> tuple[list[list[LayerPlan
 
 
 def _kept(
-    workload: Workload, ordered: Sequence[LayerPlan], config: AcceleratorConfig
+    workload: Workload, ordered: Sequence[LayerPlan], footprints: Footprints
 ) -> dict[str, tuple[int, range]]:
     """Whole tensors that fit into half of the activation buffer for as long as they live: bytes and
     the layers between which they live.
@@ -143,17 +145,19 @@ def _kept(
     for index, plan in enumerate(ordered):
         for tensor in operands(plan.layer):
             last[tensor.name] = index
-    free = [config.buffers.activation_bytes // 2] * len(ordered)
+    readers = _readers(ordered)
+    free = [footprints.config.buffers.activation_bytes // 2] * len(ordered)
     kept = {}
     for plan in ordered:
         tensor = plan.layer.output
         if tensor.name not in last or tensor.name in workload.outputs:
             continue
         life = range(place[tensor.name], last[tensor.name] + 1)
-        if all(free[index] >= tensor.bytes for index in life):
-            kept[tensor.name] = tensor.bytes, life
+        size = footprints.bytes(tensor, tensor.height, readers[tensor.name])
+        if all(free[index] >= size for index in life):
+            kept[tensor.name] = size, life
             for index in life:
-                free[index] -= tensor.bytes
+                free[index] -= size
     return kept
 
 
@@ -161,10 +165,10 @@ def _grouped(
     workload: Workload,
     ordered: Sequence[LayerPlan],
     kept: Mapping[str, tuple[int, range]],
-    config: AcceleratorConfig,
+    footprints: Footprints,
 ) -> tuple[tuple[LayerPlan, ...], ...]:
     """Cut the order into groups so that the fewest bytes go through DRAM (dynamic programming)."""
-    readers = _readers(ordered)
+    readers, config = _readers(ordered), footprints.config
 
     def room(start: int, end: int) -> int:
         """Bytes that are free in all of a group: a whole tensor lives as long as any part of it."""
@@ -183,7 +187,7 @@ def _grouped(
                 config.fuse_strips and _linked(workload, group[0], group[1], kept, readers)
             ):
                 break
-            if _fits(group, kept, room(start, end), config):
+            if _fits(group, kept, room(start, end), footprints):
                 choices.append((best[start][0] + through, start))
         if not choices:
             raise EscaError(
@@ -217,7 +221,7 @@ def _linked(
 
 
 def _fits(
-    group: Sequence[LayerPlan], kept: Collection[str], room: int, config: AcceleratorConfig
+    group: Sequence[LayerPlan], kept: Collection[str], room: int, footprints: Footprints
 ) -> bool:
     """Whether windows of all maps that are not on chip as a whole fit, and a group's weights."""
     makers = {plan.layer.output.name: plan for plan in group[:-1]}
@@ -227,6 +231,9 @@ def _fits(
             if tensor.name in kept:
                 continue
             ahead = makers[tensor.name].chunk_rows if tensor.name in makers else 0
-            windows += min(tensor.height, plan.window_rows(index) + ahead) * tensor.row_bytes
+            rows = min(tensor.height, plan.window_rows(index) + ahead)
+            windows += footprints.bytes(tensor, rows, [plan])
     weights = sum(plan.layer.weight_bytes for plan in group)
-    return windows <= room and (len(group) == 1 or weights <= config.buffers.weight_bytes)
+    return windows <= room and (
+        len(group) == 1 or weights <= footprints.config.buffers.weight_bytes
+    )

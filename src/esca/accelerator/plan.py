@@ -138,6 +138,7 @@ def _gather_chunks(tiling: Tiling, config: AcceleratorConfig) -> Iterator[Chunk]
     block = layer.stride if tiling.mapping == "compressed" else tiling.passes[0].y.positions
     step = block * layer.stride if layer.kind == "conv2d" else max(1, block // layer.stride)
     height = _window_limit(layer, max(1, capacity // longest), step, config)
+    height = _result_limit(layer, height, block, config)
     total = max(p.y.rows for p in tiling.passes)
     for start in range(0, total, height):
         stop = min(total, start + height)
@@ -162,6 +163,19 @@ def _window_limit(layer: WorkLayer, height: int, step: int, config: AcceleratorC
     tensor = layer.input
     rows = config.buffers.activation_bytes // 4 // tensor.row_bytes - layer.kernel[0]
     return height if rows >= tensor.height else max(1, min(height, rows // (2 * step)))
+
+
+def _result_limit(layer: WorkLayer, height: int, block: int, config: AcceleratorConfig) -> int:
+    """Fewer rows of blocks a chunk, ``block`` output rows each, where a map that does not stay on
+    chip as a whole would not fit a half of the results: the RTL stores a chunk at once. Maps of up
+    to a quarter of the activation buffer are taken to stay there.
+    """
+    made, buffers = layer.output, config.buffers
+    if not buffers.banked or made.bytes <= buffers.activation_bytes // 4:
+        return height
+    line = ceil(made.row_bytes / config.memory.dma_bytes_per_cycle)
+    rows = buffers.output_bytes // 4 // (line * config.memory.dma_bytes_per_cycle)
+    return max(1, min(height, rows // block))
 
 
 def _unit(

@@ -26,7 +26,7 @@ from esca.accelerator.workload import WorkLayer, Workload
 from esca.errors import EscaError
 from esca.files import contents_sha256, written_beside
 
-FORMAT = "esca-program-1"
+FORMAT = "esca-program-2"
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from tests.accelerator.rtl.front_data import record_fields
 
 from esca.accelerator.arithmetic import requantized
 from esca.accelerator.constants import LayerConstants
+from esca.accelerator.layout import Layout
 from esca.accelerator.mappings import Tiling
 from esca.accelerator.rtl.column_constants import ConstantTable, unit_columns
 from esca.accelerator.rtl.drain import DrainSizes
@@ -21,7 +22,6 @@ from esca.accelerator.rtl.epilogue_values import (
     row_words,
     stored_code,
 )
-from esca.accelerator.rtl.layout import Layout
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.texel_rows import drain_rows, packed_drain_rows
 from esca.accelerator.unit_outputs import unit_outputs

@@ -11,13 +11,13 @@ from tests.accelerator.rtl.front_data import record_fields
 
 from esca.accelerator.arithmetic import centred, streamed, whole
 from esca.accelerator.events import Job, simulate
+from esca.accelerator.layout import find_layout
 from esca.accelerator.mappings import Tiling
 from esca.accelerator.plan import Unit, plan_tiling
+from esca.accelerator.reads import pass_reads
 from esca.accelerator.rtl.compiled import Simulation
 from esca.accelerator.rtl.feed_record import feed_values
-from esca.accelerator.rtl.layout import find_layout
 from esca.accelerator.rtl.path import Path, array_latency
-from esca.accelerator.rtl.reads import pass_reads
 from esca.accelerator.rtl.ring import row_bytes
 from esca.accelerator.rtl.streams import stream_values
 from esca.accelerator.rtl.weight_words import tile_words

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from tests.accelerator.rtl.front_data import check_layer, record_fields
 
 from esca.accelerator import load_config
+from esca.accelerator.layout import AxisHash, find_layout
 from esca.accelerator.mappings import tile_layer
+from esca.accelerator.reads import pass_reads
 from esca.accelerator.rtl.compiled import compiled
 from esca.accelerator.rtl.front import FRONT_LATENCY, Front
-from esca.accelerator.rtl.layout import AxisHash, find_layout
 from esca.accelerator.rtl.params import Parameters
-from esca.accelerator.rtl.reads import pass_reads
 from esca.accelerator.rtl.streams import stream_values
 from esca.errors import EscaError
 

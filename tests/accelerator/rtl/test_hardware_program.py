@@ -107,3 +107,6 @@ def test_what_hardware_does_not_take_is_named() -> None:
     config = replace(small_config(), buffers=small)
     with pytest.raises(EscaError, match="rows 0 to 16 of its output take 1024 bytes"):
         hardware_program(replace(program, config=config))
+    packed = replace(small_config(), buffers=replace(small_config().buffers, banked=False))
+    with pytest.raises(EscaError, match=r"small-4x4: buffers.banked is false, expected true"):
+        hardware_program(replace(program, config=packed))

@@ -6,7 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.config import AcceleratorConfig
-from esca.accelerator.rtl.layout import SUB_BANKS
+from esca.accelerator.layout import SUB_BANKS
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.window import QUARTERS, address_shape

@@ -4,11 +4,11 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.layout import SUB_BANKS
+from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.activations import WORD_BITS, accesses_shape
-from esca.accelerator.rtl.layout import SUB_BANKS
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.place_outputs import target_shape
-from esca.accelerator.rtl.reads import power_above
 from esca.accelerator.rtl.requantize import VALUE_BITS
 
 ATOM_VALUES = {(0, 0): 1, (0, 1): 2, (1, 0): 2, (1, 1): 4}

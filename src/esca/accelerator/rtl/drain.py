@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.config import AcceleratorConfig
+from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.accumulators import token_shape
 from esca.accelerator.rtl.activations import accesses_shape, bank_words
 from esca.accelerator.rtl.adapt import bus_bytes
@@ -20,7 +21,6 @@ from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import SUM_BITS, Parameters
 from esca.accelerator.rtl.place_outputs import PLACE_LATENCY, PlaceOutputs, target_shape
 from esca.accelerator.rtl.place_results import RESULT_LATENCY, PlaceResults, runs_shape
-from esca.accelerator.rtl.reads import power_above
 from esca.accelerator.rtl.requantize import LAYER, Lane
 from esca.accelerator.rtl.results import Results
 from esca.errors import EscaError

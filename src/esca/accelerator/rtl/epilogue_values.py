@@ -5,12 +5,12 @@ from math import ceil
 from typing import Any
 
 from esca.accelerator.constants import LayerConstants
+from esca.accelerator.layout import Layout
 from esca.accelerator.mappings import Pass, Tiling
+from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.column_constants import NO_FACTOR, factor_values
 from esca.accelerator.rtl.drain_records import FORMATS, PLACE, RESULT, STORED_BITS
-from esca.accelerator.rtl.layout import Layout
 from esca.accelerator.rtl.place_results import slots
-from esca.accelerator.rtl.reads import power_above
 from esca.accelerator.rtl.records import unpack
 from esca.accelerator.unit_outputs import Raster
 from esca.accelerator.weights import Part

@@ -7,9 +7,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.drain_records import STORED_BITS
 from esca.accelerator.rtl.params import Parameters
-from esca.accelerator.rtl.reads import power_above
 from esca.accelerator.rtl.requantize import VALUE_BITS
 
 EXTRAS_LATENCY = 2

@@ -10,7 +10,7 @@ from esca.accelerator.rtl.streams import COORDINATE_BITS
 
 class HashAxis(wiring.Component):
     """``colour`` and ``address`` of a coordinate, as
-    :class:`esca.accelerator.rtl.layout.AxisHash` has them.
+    :class:`esca.accelerator.layout.AxisHash` has them.
     """
 
     def __init__(self) -> None:

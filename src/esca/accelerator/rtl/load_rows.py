@@ -4,10 +4,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.layout import SUB_BANKS, Layout
 from esca.accelerator.rtl.activations import accesses_shape
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.bursts import ROW_BITS
-from esca.accelerator.rtl.layout import SUB_BANKS, Layout
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.place_outputs import HashAxis
 from esca.accelerator.rtl.records import LOAD_ROWS

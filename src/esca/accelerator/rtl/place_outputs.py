@@ -4,13 +4,13 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.layout import SUB_BANKS
+from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.drain_records import PLACE
 from esca.accelerator.rtl.drain_sequencer import step_shape
 from esca.accelerator.rtl.hash_axis import HashAxis
-from esca.accelerator.rtl.layout import SUB_BANKS
 from esca.accelerator.rtl.params import Parameters
-from esca.accelerator.rtl.reads import power_above
 from esca.accelerator.rtl.streams import COORDINATE_BITS
 
 PLACE_LATENCY = 2

@@ -7,7 +7,9 @@ from typing import Any
 
 from esca.accelerator.allocate import RegionKey
 from esca.accelerator.isa import Instruction
+from esca.accelerator.layout import Layout
 from esca.accelerator.program import MachineProgram
+from esca.accelerator.reads import PassReads, pass_reads
 from esca.accelerator.rtl.adapt import (
     HardwareJob,
     tensor_shapes,
@@ -30,11 +32,9 @@ from esca.accelerator.rtl.epilogue_values import (
     row_words,
     stored_code,
 )
-from esca.accelerator.rtl.layout import Layout
 from esca.accelerator.rtl.load_rows import check_loaded
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.path import array_latency
-from esca.accelerator.rtl.reads import PassReads, pass_reads
 from esca.accelerator.rtl.streams import stream_values
 from esca.accelerator.rtl.texel_rows import texel_rows
 from esca.accelerator.rtl.weight_program import ProgramWeights, load_cycles

@@ -24,7 +24,7 @@ NUMBER_BITS = 20
 """Instructions of a frame are numbered with these."""
 
 HASH = data.StructLayout({"bits": 2, "shift": 2, "skew": 1})
-"""Colour of a place on one axis: see :mod:`esca.accelerator.rtl.layout`."""
+"""Colour of a place on one axis: see :mod:`esca.accelerator.layout`."""
 
 LAYOUT = data.StructLayout(
     {

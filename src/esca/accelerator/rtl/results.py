@@ -7,12 +7,12 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.drain_records import FORMATS, STORE
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.place_results import runs_shape, slots
-from esca.accelerator.rtl.reads import power_above
 from esca.accelerator.rtl.requantize import VALUE_BITS
 
 RESULT_BITS = 10

@@ -4,9 +4,9 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.layout import SUB_BANKS
 from esca.accelerator.rtl.activations import WORD_BITS, words_shape
 from esca.accelerator.rtl.array import delayed
-from esca.accelerator.rtl.layout import SUB_BANKS
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.window import QUARTERS, picks_shape

@@ -9,9 +9,9 @@ import numpy as np
 from amaranth.hdl import signed
 from amaranth.lib import data
 
+from esca.accelerator.layout import Layout
 from esca.accelerator.mappings import Tiling
-from esca.accelerator.rtl.layout import Layout
-from esca.accelerator.rtl.reads import SLOTS, AxisReads, PassReads, power_above
+from esca.accelerator.reads import SLOTS, AxisReads, PassReads, power_above
 from esca.accelerator.rtl.records import LAYOUT
 from esca.accelerator.unit_outputs import Raster
 from esca.errors import EscaError

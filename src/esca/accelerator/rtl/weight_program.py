@@ -12,9 +12,9 @@ import numpy as np
 from esca.accelerator.isa import Instruction
 from esca.accelerator.packed import unpacked
 from esca.accelerator.program import MachineProgram, Step
+from esca.accelerator.reads import pass_reads
 from esca.accelerator.rtl.encode import DramPlaces
 from esca.accelerator.rtl.feed_record import feed_values
-from esca.accelerator.rtl.reads import pass_reads
 from esca.accelerator.rtl.ring import ring_rows
 from esca.accelerator.rtl.weight_words import Bytes, TileWords, tile_words
 from esca.accelerator.weights import Part, tile_weights

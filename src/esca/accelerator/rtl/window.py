@@ -8,11 +8,11 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.layout import SUB_BANKS
+from esca.accelerator.reads import ELEMENTS
 from esca.accelerator.rtl.array import delayed
-from esca.accelerator.rtl.layout import SUB_BANKS
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import Parameters
-from esca.accelerator.rtl.reads import ELEMENTS
 from esca.accelerator.rtl.sequencer import row_shape
 from esca.accelerator.rtl.streams import STREAM
 from esca.accelerator.rtl.window_axis import COLOURS, MET, WindowAxis

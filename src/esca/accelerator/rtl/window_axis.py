@@ -6,10 +6,10 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.reads import ELEMENTS, SLOTS
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.hash_axis import HashAxis
 from esca.accelerator.rtl.modules import place
-from esca.accelerator.rtl.reads import ELEMENTS, SLOTS
 from esca.accelerator.rtl.records import HASH
 from esca.accelerator.rtl.streams import AXIS, COORDINATE_BITS
 

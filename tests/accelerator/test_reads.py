@@ -7,7 +7,7 @@ import pytest
 
 from esca.accelerator import load_config
 from esca.accelerator.mappings import tile_layer
-from esca.accelerator.rtl.reads import chosen, pass_reads
+from esca.accelerator.reads import chosen, pass_reads
 from esca.errors import EscaError
 
 

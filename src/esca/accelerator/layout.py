@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from esca.accelerator.axes import Ints
 from esca.accelerator.mappings import Tiling
-from esca.accelerator.rtl.reads import AxisReads, PassReads, atom_rows, pass_reads, power_above
+from esca.accelerator.reads import AxisReads, PassReads, atom_rows, pass_reads, power_above
 from esca.accelerator.workload import TensorShape
 from esca.errors import EscaError
 
 SUB_BANKS = 4
-"""Words of 16 bits that a bank gives in a cycle, each from an address of its own."""
+"""Words that a bank gives in a cycle, each from an address of its own."""
+
+WORD_BYTES = 2
 
 Banks = NDArray[np.uint16]
 """(array rows, sub-banks, words)."""
@@ -112,6 +114,10 @@ class Layout:
         pitch = 1 << power_above(self.x.addresses(self.tensor.width))
         return max(pitch, 2) if self.atom_bytes == 1 and self.deep == 1 else pitch
 
+    def holding(self, rows: int) -> "Layout":
+        """The same for a ring of ``rows`` rows, or of the few more that its hash needs."""
+        return replace(self, ring_rows=ceil(rows / self.y.period) * self.y.period)
+
     @property
     def words(self) -> int:
         """Words of every sub-bank that the map takes."""
@@ -196,8 +202,7 @@ def find_layout(tensor: TensorShape, readers: Sequence[Tiling], ring_rows: int) 
     if not pairs:
         raise EscaError(f"{where}: no layout in {1 << needed} sub-banks keeps its readers apart")
     y, x = min(pairs, key=lambda pair: (pair[0].period, pair[1].period))
-    made = Layout(tensor, array_rows, atom, atom * bits // 8, y, x, 0)
-    return replace(made, ring_rows=ceil(ring_rows / y.period) * y.period)
+    return Layout(tensor, array_rows, atom, atom * bits // 8, y, x, 0).holding(ring_rows)
 
 
 def _parts(made: AxisHash, p: PassReads, axis: str) -> bool:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esca.accelerator import TensorShape, load_config
+from esca.accelerator.layout import HASHES, AxisHash, Layout, empty_banks, find_layout
 from esca.accelerator.mappings import tile_layer
-from esca.accelerator.rtl.layout import HASHES, AxisHash, Layout, empty_banks, find_layout
-from esca.accelerator.rtl.reads import pass_reads
+from esca.accelerator.reads import pass_reads
 from esca.errors import EscaError
 
 
