@@ -8,8 +8,8 @@ from esca.accelerator.layout import SUB_BANKS, Layout
 from esca.accelerator.rtl.activations import accesses_shape
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.bursts import ROW_BITS
+from esca.accelerator.rtl.hash_axis import HashAxis
 from esca.accelerator.rtl.params import Parameters
-from esca.accelerator.rtl.place_outputs import HashAxis
 from esca.accelerator.rtl.records import LOAD_ROWS
 from esca.accelerator.rtl.streams import COORDINATE_BITS
 from esca.errors import EscaError
@@ -19,13 +19,19 @@ LOAD_ROWS_LATENCY = 2
 
 
 def check_loaded(layout: Layout, bus_bytes: int) -> None:
-    """EscaError where words of memory are not whole atoms of one pixel in neighbouring banks."""
-    size = layout.atoms * layout.atom_bytes
-    if layout.tensor.channels % layout.atom or size % bus_bytes or layout.rows != layout.array_rows:
+    """EscaError where words of memory are not whole atoms of one pixel in neighbouring banks: all
+    of them or, where a word is a pixel and fills two bytes of each, one half.
+    """
+    size, rows = layout.atoms * layout.atom_bytes, layout.array_rows
+    half = layout.rows * 2 == rows == bus_bytes == size and layout.atom_bytes == 2
+    if (
+        layout.tensor.channels % layout.atom
+        or size % bus_bytes
+        or not (half or layout.rows == rows)
+    ):
         raise EscaError(
             f"rtl: tensor {layout.tensor.name!r}: {layout.atoms} atoms of {layout.atom_bytes} "
-            f"bytes a pixel are loaded, expected whole {bus_bytes} bytes on {layout.array_rows} "
-            "rows"
+            f"bytes a pixel are loaded, expected whole {bus_bytes} bytes on {rows} rows"
         )
 
 
@@ -33,7 +39,8 @@ class LoadRows(wiring.Component):
     """``valid``: a word of a load comes, ``word`` of its ``row``; ``payload`` of its job.
     ``LOAD_ROWS_LATENCY`` cycles later what the banks are to do, ``writes``, if ``writing``.
 
-    A bus word has two bytes for each row of the array, or one; a pixel takes whole bus words.
+    A bus word has two bytes for each row of the array, or one; a pixel takes whole bus words; see
+    :func:`check_loaded`.
     """
 
     def __init__(self, p: Parameters, words: int, bus_bytes: int) -> None:
@@ -74,12 +81,15 @@ class LoadRows(wiring.Component):
         byte = Signal(COORDINATE_BITS + 6)
         m.d.comb += byte.eq((place << (layout.groups + layout.two_bytes)) + depth)
         word, low, two = Signal(range(self.words)), Signal(), Signal()
-        sub = Signal(range(SUB_BANKS))
+        sub, colour = Signal(range(SUB_BANKS)), Signal(3)
+        # A pixel of two bytes a bank that is one word takes one half of the banks.
+        half = delayed(m, self.payload.pixel_words == 1, 1, 1) & layout.two_bytes
+        m.d.comb += colour.eq((hash_y.colour << layout.hash_x.bits) | hash_x.colour)
         m.d.sync += [
             word.eq(layout.base + (byte >> 1)),
-            low.eq(byte[0]),
+            low.eq(Mux(half, colour[2], byte[0])),
             two.eq(layout.two_bytes),
-            sub.eq((hash_y.colour << layout.hash_x.bits) | hash_x.colour),
+            sub.eq(colour),
         ]
         m.d.comb += self.writing.eq(delayed(m, self.valid, 1, LOAD_ROWS_LATENCY))
         for bank in range(self.p.rows):
