@@ -1,5 +1,6 @@
 """``esca rtl``: the accelerator's hardware, from a configuration."""
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -22,9 +23,8 @@ app = typer.Typer(
 DEFAULT = "ecp5-8x8"
 
 Preset = Annotated[str, typer.Argument(help=f"{', '.join(preset_names())}, or a YAML file.")]
-Part = Annotated[
-    str, typer.Option(help="top, or one of path, array, accumulators, drain, lane alone.")
-]
+PART_NAMES = "top, or one of path, array, accumulators, drain, lane alone"
+Part = Annotated[str, typer.Option(help=f"{PART_NAMES}.")]
 
 
 @app.command("emit")
@@ -89,6 +89,38 @@ def implement_command(
         made = implement(component, part, device, mhz * 1e6, tuple(seed or (1, 2, 3)), update)
     emit({"config": config.name} | implementation_data(made), as_json)
     say(f"{config.name}, {implementation_text(made)}", as_json)
+
+
+@app.command("gates")
+def gates_command(
+    preset: Preset = DEFAULT,
+    part: Annotated[str, typer.Option(help=f"{PART_NAMES}.")] = "path",
+    least: Annotated[float, typer.Option(help="Leave out what is a smaller share.")] = 0.01,
+    as_json: Json = False,
+) -> None:
+    """Count gates and transistors of a part, and what the input muxes add to it.
+
+    Generic gates of static CMOS; memories in bits. Beside it the same part is counted with
+    `array.mux_width` 1, where no inputs are combined. JSON keys: `config part transistors
+    transistors_without_muxes` and `modules`, each `depth kind number gates flip_flops memory_bits
+    transistors`.
+    """
+    needed("amaranth", "rtl")
+    from esca.accelerator.rtl.gates import count_gates, total, tree
+    from esca.accelerator.rtl.implementation_table import gates_data, gates_text
+    from esca.accelerator.rtl.parts import part_of_machine
+
+    config = load_config(preset)
+    plain = replace(config, array=replace(config.array, mux_width=1))
+    with progress("Mapping") as update:
+        counts = count_gates(part_of_machine(config, part))
+        update(1, 2)
+        without = total(count_gates(part_of_machine(plain, part))).transistors
+        update(2, 2)
+    rows = list(tree(counts, least))
+    data = {"config": config.name, "part": part, "transistors": total(counts).transistors}
+    emit(data | {"transistors_without_muxes": without, "modules": gates_data(rows)}, as_json)
+    say(f"{config.name}, {part}\n{gates_text(rows, without)}", as_json)
 
 
 @app.command("run")

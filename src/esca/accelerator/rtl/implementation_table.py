@@ -1,7 +1,9 @@
-"""An implementation as data and as lines for people."""
+"""An implementation, and counts of gates, as data and as lines for people."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from esca.accelerator.rtl.gates import GateCount
 from esca.accelerator.rtl.implement import Implementation, Placed
 
 
@@ -41,4 +43,38 @@ def implementation_text(made: Implementation) -> str:
     best = max(made.placed, key=lambda one: one.fmax_hertz)
     lines.append(f"  slowest path of seed {best.seed}, ns of logic + routing:")
     lines += [f"    {s.logic:5.2f} + {s.routing:5.2f}  {s.part}" for s in best.path]
+    return "\n".join(lines)
+
+
+def gates_data(rows: Sequence[tuple[int, str, int, GateCount]]) -> list[dict[str, Any]]:
+    """Plain data: ``depth kind number gates flip_flops memory_bits transistors`` of each module."""
+    return [
+        {
+            "depth": depth,
+            "kind": kind,
+            "number": number,
+            "gates": one.gates,
+            "flip_flops": one.flip_flops,
+            "memory_bits": one.memory_bits,
+            "transistors": one.transistors,
+        }
+        for depth, kind, number, one in rows
+    ]
+
+
+def gates_text(rows: Sequence[tuple[int, str, int, GateCount]], without: int) -> str:
+    """Modules, each as often as it stands there; the whole against ``without`` input muxes."""
+    names = [f"{'  ' * depth}{kind}" for depth, kind, *_ in rows]
+    wide = max(map(len, names))
+    heads = ("number", "gates each", "flip-flops", "memory bits", "transistors", "all")
+    lines = [f"{'module':<{wide}}" + "".join(f"{head:>13}" for head in heads)]
+    for name, (_, _, number, one) in zip(names, rows, strict=True):
+        each = (one.gates, one.flip_flops, one.memory_bits, one.transistors)
+        values = (number, *each, number * one.transistors)
+        lines.append(f"{name:<{wide}}" + "".join(f"{value:>13,}" for value in values))
+    whole = rows[0][3].transistors
+    lines.append(
+        f"with array.mux_width 1: {without:,} transistors; combining inputs adds "
+        f"{whole / without - 1:.1%}"
+    )
     return "\n".join(lines)
