@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.counters import count_nested
 from esca.accelerator.rtl.feed_record import CHOICE_BITS, feed_record
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import Parameters
@@ -146,15 +147,13 @@ class Feed(wiring.Component):
         """Whether a tile's weights begin in this cycle, and whether a row of them leaves."""
         begins, active, ends = Signal(), Signal(), Signal()
         busy, pushing, fresh, room = Signal(), Signal(), Signal(), Signal(init=1)
-        deep_ends, x_ends, y_ends = Signal(), Signal(), Signal()
+        groups = (record.deep, record.groups_x, record.groups_y)
+        last_tile = count_nested(m, (tile.depth, tile.x, tile.y), groups, ends)
         m.d.comb += [
             begins.eq(busy & ~pushing & (room | self.head)),
             active.eq(begins | pushing),
             ends.eq(active & (line == 0)),
-            deep_ends.eq(tile.depth == record.deep - 1),
-            x_ends.eq(deep_ends & (tile.x == record.groups_x - 1)),
-            y_ends.eq(x_ends & (tile.y == record.groups_y - 1)),
-            self.ending.eq(ends & y_ends),
+            self.ending.eq(ends & last_tile),
             self.resulting.eq(ends & fresh),
             self.alarm.eq((self.head & (room | pushing)) | (self.start & busy & ~self.ending)),
         ]
@@ -164,11 +163,7 @@ class Feed(wiring.Component):
             room.eq((room | self.head) & ~begins),
         ]
         with m.If(ends):
-            m.d.sync += [fresh.eq(0), tile.depth.eq(Mux(deep_ends, 0, tile.depth + 1))]
-            with m.If(deep_ends):
-                m.d.sync += tile.x.eq(Mux(x_ends, 0, tile.x + 1))
-            with m.If(x_ends):
-                m.d.sync += tile.y.eq(tile.y + 1)
+            m.d.sync += fresh.eq(0)
         with m.If(self.ending):
             m.d.sync += busy.eq(0)
         with m.If(self.start):

@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.rtl.counters import count_nested
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.streams import COORDINATE_BITS, STREAM
 
@@ -54,15 +55,13 @@ class Sequencer(wiring.Component):
         busy, streaming = Signal(), Signal()
         cycle, line, place = Signal(12), Signal(COORDINATE_BITS), Signal(COORDINATE_BITS)
         tile_ends, line_ends, rows_end = Signal(), Signal(), Signal()
-        deep_ends, x_ends, y_ends = Signal(), Signal(), Signal()
+        groups = (row.depth, row.group_x, row.group_y)
+        last_tile = count_nested(m, groups, (held.deep, held.x.groups, held.y.groups), tile_ends)
         m.d.comb += [
             tile_ends.eq(cycle == held.tile_cycles - 1),
             line_ends.eq(place == held.x.count - 1),
             rows_end.eq(line_ends & (line == held.y.count - 1)),
-            deep_ends.eq(row.depth == held.deep - 1),
-            x_ends.eq(deep_ends & (row.group_x == held.x.groups - 1)),
-            y_ends.eq(x_ends & (row.group_y == held.y.groups - 1)),
-            self.ending.eq(busy & tile_ends & y_ends),
+            self.ending.eq(busy & tile_ends & last_tile),
             self.alarm.eq(self.start & busy & ~self.ending),
             row.valid.eq(busy & streaming),
             row.head.eq(row.valid & (cycle == 0)),
@@ -86,14 +85,7 @@ class Sequencer(wiring.Component):
             m.d.sync += streaming.eq(0)
         with m.If(tile_ends):
             self._restart(m, held, (cycle, line, place), streaming)
-            m.d.sync += [
-                row.first.eq(0),
-                row.depth.eq(Mux(deep_ends, 0, row.depth + 1)),
-            ]
-            with m.If(deep_ends):
-                m.d.sync += row.group_x.eq(Mux(x_ends, 0, row.group_x + 1))
-            with m.If(x_ends):
-                m.d.sync += row.group_y.eq(row.group_y + 1)
+            m.d.sync += row.first.eq(0)
         with m.If(self.ending):
             m.d.sync += busy.eq(0)
         with m.If(self.start):

@@ -1,0 +1,21 @@
+"""Nested counters, as loops over tiles have them."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Module, Mux, Signal, Value, ValueLike
+
+
+def count_nested(
+    m: Module, counters: Sequence[Signal], sizes: Sequence[Value], step: ValueLike
+) -> Signal:
+    """Where ``step``, go on to the next of all combinations, the first counter fastest, behind the
+    last to the first. Returns whether the last is reached.
+    """
+    last: ValueLike = 1
+    for counter, size in zip(counters, sizes, strict=True):
+        ends = Signal()
+        m.d.comb += ends.eq(last & (counter == size - 1))
+        with m.If(step & last):
+            m.d.sync += counter.eq(Mux(ends, 0, counter + 1))
+        last = ends
+    return ends
