@@ -86,7 +86,8 @@ def implement_command(
     config = load_config(preset)
     component = part_of_machine(config, part)
     with progress("Implementing") as update:
-        made = implement(component, part, device, mhz * 1e6, tuple(seed or (1, 2, 3)), update)
+        seeds, flat = tuple(seed or (1, 2, 3)), part != "top"
+        made = implement(component, part, device, mhz * 1e6, seeds, flat, update)
     emit({"config": config.name} | implementation_data(made), as_json)
     say(f"{config.name}, {implementation_text(made)}", as_json)
 

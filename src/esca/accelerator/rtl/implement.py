@@ -77,11 +77,13 @@ def implement(
     device: str = "85k",
     clock_hertz: float = 150e6,
     seeds: Sequence[int] = (1, 2, 3),
+    flat: bool = True,
     progress: Progress | None = None,
 ) -> Implementation:
     """Map, place and route ``component``. ``clock_hertz``: what the tools aim at; missing it is a
-    result, not an error. ``progress`` counts the mapping and each seed. EscaError if a tool fails,
-    as where the design does not fit.
+    result, not an error. ``flat``: logic is mapped across modules, which takes too long for a whole
+    machine. ``progress`` counts the mapping and each seed. EscaError if a tool fails, as where the
+    design does not fit.
     """
     if device not in DEVICES:
         raise EscaError(f"rtl: device {device!r}, expected one of {', '.join(DEVICES)}")
@@ -91,7 +93,7 @@ def implement(
     with tempfile.TemporaryDirectory(prefix="esca-rtl-") as scratch:
         folder = Path(scratch)
         (folder / "design.il").write_text(rtlil_text(box, "boxed"))
-        run_yosys(_MAPPING, folder)
+        run_yosys(_mapping(flat), folder)
         reports = []
         for number, seed in enumerate(seeds):
             if progress:
@@ -113,16 +115,17 @@ def implement(
     )
 
 
-# The hierarchy stays while logic is optimized, module by module: flat, a machine is more than ABC
-# takes. Modules that stand many times are then mapped once.
-_MAPPING = (
-    "read_rtlil design.il",
-    "hierarchy -top boxed",
-    "synth_ecp5 -top boxed -noflatten -run begin:json",
-    "flatten",
-    "opt_clean -purge",
-    "write_json design.json",
-)
+def _mapping(flat: bool) -> tuple[str, ...]:
+    """With the hierarchy kept, modules that stand many times are mapped once."""
+    hierarchy = "" if flat else " -noflatten"
+    return (
+        "read_rtlil design.il",
+        "hierarchy -top boxed",
+        f"synth_ecp5 -top boxed{hierarchy} -run begin:json",
+        "flatten",
+        "opt_clean -purge",
+        "write_json design.json",
+    )
 
 
 def _routed(folder: Path, device: str, clock_hertz: float, seed: int) -> dict[str, Any]:
