@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def begin(page: Page, segment: str | None) -> None:
-    """Encode a segment, the first one by default, and play it."""
+    """Encode a segment, the longest one by default, and play it."""
     ready = threading.Event()
     segments = page.session.subject.segments
     name = segment or max(segments, key=lambda one: len(segments[one]))

@@ -8,7 +8,7 @@ import pytest
 from tests.accelerator.rtl.small_program import small_program
 
 from esca.accelerator import load_config
-from esca.accelerator.footprint import Footprints, bank_line_bytes
+from esca.accelerator.footprint import bank_line_bytes, footprint
 from esca.accelerator.layout import SUB_BANKS, empty_banks, find_layout
 from esca.accelerator.plan import plan_layer
 
@@ -24,7 +24,7 @@ def config():
 def test_as_much_as_the_map_written_into_banks(layer, config, rows, bits) -> None:
     made = layer("conv_transpose2d", 12, 8, (11, 10), (4, 4), 2, 1, 0, bits, bits)
     plan = plan_layer(made, config)
-    found = Footprints(config).bytes(made.input, rows, [plan])
+    found = footprint(config, made.input, rows, [plan])
     layout = find_layout(made.input, [plan.tiling], rows)
     banks = empty_banks(config.array.rows, 1 << 12)
     ones = np.full((12, layout.ring_rows, 10), (1 << bits) - 1)
@@ -40,7 +40,7 @@ def test_rows_one_behind_the_other(layer) -> None:
     made = layer("conv2d", 12, 8, (11, 10), (3, 3), 1, 1, 0, 8, 8)
     config = load_config("edge-8x8")
     plan = plan_layer(made, config)
-    assert Footprints(config).bytes(made.input, 5, [plan]) == 5 * made.input.row_bytes
+    assert footprint(config, made.input, 5, [plan]) == 5 * made.input.row_bytes
 
 
 @pytest.mark.parametrize("bits", ["w4a4", "w8a8"])

@@ -11,7 +11,7 @@ from itertools import pairwise
 from math import ceil
 
 from esca.accelerator.config import AcceleratorConfig
-from esca.accelerator.footprint import Footprints
+from esca.accelerator.footprint import footprint
 from esca.accelerator.order import Placement, operands
 from esca.accelerator.plan import Engine, LayerPlan
 from esca.accelerator.workload import Workload
@@ -161,7 +161,7 @@ def _spans(placement: Placement, config: AcceleratorConfig) -> list[tuple[int, i
 
 def _wanted(workload: Workload, placement: Placement, config: AcceleratorConfig) -> list[_Life]:
     """What has to be placed, with the groups and the time of its life."""
-    spans, footprints = _spans(placement, config), Footprints(config)
+    spans = _spans(placement, config)
     fed = {tensor.name for tensor in workload.inputs}
     strips = {
         plan.layer.output.name: (plan, reader)
@@ -185,7 +185,7 @@ def _wanted(workload: Workload, placement: Placement, config: AcceleratorConfig)
                 rows = made.height
                 if made.name in strips:
                     rows = strip_rows(*strips[made.name])
-                size = footprints.bytes(made, rows, readers[made.name])
+                size = footprint(config, made, rows, readers[made.name])
                 users = reads[made.name]
                 region = Region(made.name, -1, rows, made.row_bytes, size, number, users[-1])
                 found[-1, made.name] = _Life(region, since, max(spans[i][1] for i in users))
@@ -195,7 +195,7 @@ def _wanted(workload: Workload, placement: Placement, config: AcceleratorConfig)
                 key = (index, tensor.name)
                 rows = min(tensor.height, plan.window_rows(operand))
                 rows = max(rows, found[key].region.rows if key in found else 1)
-                size = footprints.bytes(tensor, rows, [plan])
+                size = footprint(config, tensor, rows, [plan])
                 region = Region(tensor.name, index, rows, tensor.row_bytes, size, number, number)
                 found[key] = _Life(region, since, until)
             index += 1

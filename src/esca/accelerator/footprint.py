@@ -1,7 +1,7 @@
 """Bytes that rows of a map take in the activation buffer: packed, or in the hardware's banks."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from functools import lru_cache
 
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.layout import SUB_BANKS, WORD_BYTES, Layout, find_layout
@@ -15,32 +15,27 @@ def bank_line_bytes(config: AcceleratorConfig) -> int:
     return config.array.rows * SUB_BANKS * WORD_BYTES
 
 
-@dataclass(frozen=True, eq=False)
-class Footprints:
-    """Footprints in the activation buffer of ``config``; layouts that were found are kept."""
+def footprint(
+    config: AcceleratorConfig, tensor: TensorShape, rows: int, readers: Iterable[LayerPlan]
+) -> int:
+    """Bytes that ``rows`` rows take for these readers. With ``buffers.banked`` this follows from
+    the layout that keeps the readers apart; EscaError where there is none.
+    """
+    packed = rows * tensor.row_bytes
+    if not config.buffers.banked:
+        return packed
+    line = bank_line_bytes(config)
+    tilings = tuple(
+        plan.tiling
+        for plan in readers
+        if plan.tiling is not None and plan.layer.input.name == tensor.name
+    )
+    if not tilings:
+        return -(-packed // line) * line
+    return _layout(tensor, tilings).holding(rows).words * line
 
-    config: AcceleratorConfig
-    _layouts: dict[tuple[str, tuple[int, ...]], Layout] = field(default_factory=dict)
 
-    def bytes(self, tensor: TensorShape, rows: int, readers: Iterable[LayerPlan]) -> int:
-        """What ``rows`` rows take for these readers. With ``buffers.banked`` this follows from the
-        layout that keeps the readers apart; EscaError where there is none.
-        """
-        packed = rows * tensor.row_bytes
-        if not self.config.buffers.banked:
-            return packed
-        line = bank_line_bytes(self.config)
-        tilings = [
-            plan.tiling
-            for plan in readers
-            if plan.tiling is not None and plan.layer.input.name == tensor.name
-        ]
-        if not tilings:
-            return -(-packed // line) * line
-        return self._layout(tensor, tilings).holding(rows).words * line
-
-    def _layout(self, tensor: TensorShape, tilings: list[Tiling]) -> Layout:
-        key = tensor.name, tuple(id(tiling) for tiling in tilings)
-        if key not in self._layouts:
-            self._layouts[key] = find_layout(tensor, tilings, tensor.height)
-        return self._layouts[key]
+# Placement asks for the same maps many times, with more or fewer rows, and allocation once more.
+@lru_cache(maxsize=64)
+def _layout(tensor: TensorShape, tilings: tuple[Tiling, ...]) -> Layout:
+    return find_layout(tensor, tilings, tensor.height)

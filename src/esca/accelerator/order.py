@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from esca.accelerator.config import AcceleratorConfig
-from esca.accelerator.footprint import Footprints
+from esca.accelerator.footprint import footprint
 from esca.accelerator.plan import LayerPlan
 from esca.accelerator.workload import TensorShape, WorkLayer, Workload
 from esca.errors import EscaError
@@ -26,9 +26,8 @@ class Placement:
 def place(workload: Workload, plans: Sequence[LayerPlan], config: AcceleratorConfig) -> Placement:
     """Order by the longest way to an output, keep what fits, fuse what does not."""
     ordered = _ordered(plans, config)
-    footprints = Footprints(config)
-    kept = _kept(workload, ordered, footprints)
-    groups = _grouped(workload, ordered, kept, footprints)
+    kept = _kept(workload, ordered, config)
+    groups = _grouped(workload, ordered, kept, config)
     inside = {plan.layer.output.name for group in groups for plan in group[:-1]}
     return Placement(groups, frozenset(inside.union(kept)))
 
@@ -135,7 +134,7 @@ def _chains(plans: Sequence[LayerPlan], small: int) -> tuple[list[list[LayerPlan
 
 
 def _kept(
-    workload: Workload, ordered: Sequence[LayerPlan], footprints: Footprints
+    workload: Workload, ordered: Sequence[LayerPlan], config: AcceleratorConfig
 ) -> dict[str, tuple[int, range]]:
     """Whole tensors that fit into half of the activation buffer for as long as they live: bytes and
     the layers between which they live.
@@ -146,14 +145,14 @@ def _kept(
         for tensor in operands(plan.layer):
             last[tensor.name] = index
     readers = _readers(ordered)
-    free = [footprints.config.buffers.activation_bytes // 2] * len(ordered)
+    free = [config.buffers.activation_bytes // 2] * len(ordered)
     kept = {}
     for plan in ordered:
         tensor = plan.layer.output
         if tensor.name not in last or tensor.name in workload.outputs:
             continue
         life = range(place[tensor.name], last[tensor.name] + 1)
-        size = footprints.bytes(tensor, tensor.height, readers[tensor.name])
+        size = footprint(config, tensor, tensor.height, readers[tensor.name])
         if all(free[index] >= size for index in life):
             kept[tensor.name] = size, life
             for index in life:
@@ -165,10 +164,10 @@ def _grouped(
     workload: Workload,
     ordered: Sequence[LayerPlan],
     kept: Mapping[str, tuple[int, range]],
-    footprints: Footprints,
+    config: AcceleratorConfig,
 ) -> tuple[tuple[LayerPlan, ...], ...]:
     """Cut the order into groups so that the fewest bytes go through DRAM (dynamic programming)."""
-    readers, config = _readers(ordered), footprints.config
+    readers = _readers(ordered)
 
     def room(start: int, end: int) -> int:
         """Bytes that are free in all of a group: a whole tensor lives as long as any part of it."""
@@ -187,7 +186,7 @@ def _grouped(
                 config.fuse_strips and _linked(workload, group[0], group[1], kept, readers)
             ):
                 break
-            if _fits(group, kept, room(start, end), footprints):
+            if _fits(group, kept, room(start, end), config):
                 choices.append((best[start][0] + through, start))
         if not choices:
             raise EscaError(
@@ -221,7 +220,7 @@ def _linked(
 
 
 def _fits(
-    group: Sequence[LayerPlan], kept: Collection[str], room: int, footprints: Footprints
+    group: Sequence[LayerPlan], kept: Collection[str], room: int, config: AcceleratorConfig
 ) -> bool:
     """Whether windows of all maps that are not on chip as a whole fit, and a group's weights."""
     makers = {plan.layer.output.name: plan for plan in group[:-1]}
@@ -232,8 +231,6 @@ def _fits(
                 continue
             ahead = makers[tensor.name].chunk_rows if tensor.name in makers else 0
             rows = min(tensor.height, plan.window_rows(index) + ahead)
-            windows += footprints.bytes(tensor, rows, [plan])
+            windows += footprint(config, tensor, rows, [plan])
     weights = sum(plan.layer.weight_bytes for plan in group)
-    return windows <= room and (
-        len(group) == 1 or weights <= footprints.config.buffers.weight_bytes
-    )
+    return windows <= room and (len(group) == 1 or weights <= config.buffers.weight_bytes)

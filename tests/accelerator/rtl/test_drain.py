@@ -24,13 +24,6 @@ CONV = ("conv2d", (3, 3), 1, 1)
 
 
 @pytest.fixture(scope="module")
-def config():
-    config = load_config("edge-8x8")
-    array = replace(config.array, rows=4, columns=4, weight_port_bytes_per_cycle=8)
-    return replace(config, array=array)
-
-
-@pytest.fixture(scope="module")
 def simulation():
     return compiled(DrainBench(P, SIZES))
 

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.accelerator.rtl.front_data import check_layer, record_fields
 
-from esca.accelerator import load_config
 from esca.accelerator.layout import AxisHash, find_layout
 from esca.accelerator.mappings import tile_layer
 from esca.accelerator.reads import pass_reads
@@ -19,13 +18,6 @@ from esca.accelerator.rtl.streams import stream_values
 from esca.errors import EscaError
 
 WORDS = 64
-
-
-@pytest.fixture(scope="module")
-def config():
-    config = load_config("edge-8x8")
-    array = replace(config.array, rows=4, columns=4, weight_port_bytes_per_cycle=8)
-    return replace(config, array=array)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from tests.accelerator.rtl.front_data import record_fields
 
-from esca.accelerator import load_config
 from esca.accelerator.layout import empty_banks, find_layout
 from esca.accelerator.mappings import tile_layer
 from esca.accelerator.rtl.compiled import compiled
@@ -18,13 +17,6 @@ from esca.errors import EscaError
 
 P = Parameters(4, 4, True, 4, False, 64, 4)
 WORDS = 128
-
-
-@pytest.fixture(scope="module")
-def config():
-    config = load_config("edge-8x8")
-    array = replace(config.array, rows=4, columns=4, weight_port_bytes_per_cycle=8)
-    return replace(config, array=array)
 
 
 @pytest.fixture(scope="module", params=[4, 8])

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from tests.accelerator.rtl.path_data import check_case, random_case
 
-from esca.accelerator import load_config
 from esca.accelerator.mappings import tile_layer
 from esca.accelerator.rtl.compiled import compiled
 from esca.accelerator.rtl.params import parameters
@@ -15,13 +14,11 @@ from esca.accelerator.rtl.ring import ring_rows
 
 
 @pytest.fixture(scope="module")
-def config():
-    config = load_config("edge-8x8")
-    array = replace(config.array, rows=4, columns=4, weight_port_bytes_per_cycle=8)
+def config(config):
     buffers = replace(
         config.buffers, accumulator_bytes=2048, accumulator_banks=4, weight_bytes=2048
     )
-    return replace(config, array=array, buffers=buffers, mappings=("compressed", "phases"))
+    return replace(config, buffers=buffers, mappings=("compressed", "phases"))
 
 
 @pytest.fixture(scope="module")

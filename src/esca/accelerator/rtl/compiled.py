@@ -2,9 +2,7 @@
 
 import ctypes
 import hashlib
-import os
 import re
-import shutil
 import subprocess
 import tempfile
 from importlib import resources
@@ -15,7 +13,7 @@ from amaranth.lib import wiring
 
 from esca.accelerator.rtl.emit import rtlil_text, tool_versions
 from esca.accelerator.rtl.ports import WORD, Ints, Port, ports, to_bits, to_words
-from esca.accelerator.rtl.tools import run_yosys
+from esca.accelerator.rtl.tools import cache_folder, cxx, run_yosys
 from esca.errors import EscaError
 
 _NAME = "design"
@@ -74,7 +72,7 @@ def compiled(component: wiring.Component, cache: Path | None = None) -> Simulati
     """
     text = _ZEROS.sub("", rtlil_text(component, _NAME))
     harness = _harness(ports(component, wiring.In), ports(component, wiring.Out))
-    cache = cache or _cache()
+    cache = cache or cache_folder()
     how = (*_commands(text), *_FLAGS, str(tool_versions()))
     key = hashlib.sha256("\0".join((text, harness, *how)).encode())
     library = cache / f"{key.hexdigest()}.so"
@@ -86,15 +84,8 @@ def compiled(component: wiring.Component, cache: Path | None = None) -> Simulati
     return Simulation(library, component)
 
 
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "esca" / "rtl"
-
-
 def _build(folder: Path, text: str, harness: str) -> Path:
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
-    if compiler is None:
-        raise EscaError("rtl: no C++ compiler was found, expected g++, clang++ or CXX")
+    compiler = cxx()
     (folder / "design.il").write_text(text)
     run_yosys(_commands(text), folder)
     (folder / "harness.cc").write_text(harness)

@@ -123,5 +123,5 @@ def _count(found: Mapping[str, Any], bits: int, modules: Mapping[str, Any]) -> G
 
 
 def _plain(kind: str) -> str:
-    """Without Yosys' mark of a name, and the number by which Amaranth tells modules apart."""
-    return kind.removeprefix("\\").partition("$")[0]
+    """Without Yosys' mark of a name."""
+    return kind.removeprefix("\\")

@@ -51,7 +51,7 @@ def gates_data(rows: Sequence[tuple[int, str, int, GateCount]]) -> list[dict[str
     return [
         {
             "depth": depth,
-            "kind": kind,
+            "kind": _shown(kind),
             "number": number,
             "gates": one.gates,
             "flip_flops": one.flip_flops,
@@ -64,7 +64,7 @@ def gates_data(rows: Sequence[tuple[int, str, int, GateCount]]) -> list[dict[str
 
 def gates_text(rows: Sequence[tuple[int, str, int, GateCount]], without: int) -> str:
     """Modules, each as often as it stands there; the whole against ``without`` input muxes."""
-    names = [f"{'  ' * depth}{kind}" for depth, kind, *_ in rows]
+    names = [f"{'  ' * depth}{_shown(kind)}" for depth, kind, *_ in rows]
     wide = max(map(len, names))
     heads = ("number", "gates each", "flip-flops", "memory bits", "transistors", "all")
     lines = [f"{'module':<{wide}}" + "".join(f"{head:>13}" for head in heads)]
@@ -78,3 +78,8 @@ def gates_text(rows: Sequence[tuple[int, str, int, GateCount]], without: int) ->
         f"{whole / without - 1:.1%}"
     )
     return "\n".join(lines)
+
+
+def _shown(kind: str) -> str:
+    """Without the number by which Amaranth tells modules of one name apart."""
+    return kind.partition("$")[0]

@@ -2,8 +2,6 @@
 
 import ctypes
 import hashlib
-import os
-import shutil
 import subprocess
 import tempfile
 from importlib import resources
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from esca.accelerator.rtl.compiled import Simulation
 from esca.accelerator.rtl.ports import ports
+from esca.accelerator.rtl.tools import cache_folder, cxx
 from esca.errors import EscaError
 
 _INPUTS = ("ar__ready", "r__valid", "r__payload", "aw__ready", "w__ready", "b__valid")
@@ -105,14 +104,11 @@ def _places(component: wiring.Component, name: str) -> list[int]:
 def _library() -> Path:
     """The model, compiled once."""
     source = resources.files("esca.accelerator.rtl").joinpath("memory_model.cc").read_bytes()
-    base = os.environ.get("XDG_CACHE_HOME")
-    cache = (Path(base) if base else Path.home() / ".cache") / "esca" / "rtl"
+    cache = cache_folder()
     made = cache / f"memory-{hashlib.sha256(source).hexdigest()}.so"
     if made.is_file():
         return made
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
-    if compiler is None:
-        raise EscaError("rtl: no C++ compiler was found, expected g++, clang++ or CXX")
+    compiler = cxx()
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         beside = Path(folder) / "memory.so"

