@@ -1,13 +1,12 @@
 """Updates a second that the viewer shows in a headless Chromium on the same machine, by layout.
 
-    python benchmarks/viewer.py ARTIFACT AVATAR CAPTURE [--segment NAME] [--seconds 10]
-                                [--window 800x600 ...] [--undrawn]
+    python -m benchmarks.viewer ARTIFACT AVATAR CAPTURE [--segment NAME] [--seconds 10]
+                                [--window 800x600 ...] [--pictures FOLDER]
 
 Plays a segment in each window and layout, after 4 s to settle, and prints a table: updates a second
 (shown by the browser, as the page's own panel counts them), and the server's processor time for
 each.
-``--undrawn``: the page's draw calls do nothing, as if a GPU did them; all else that the page does
-(parsing, decompressing, uploading) stays. Without it SwiftShader draws on the cores.
+``--pictures``: of the last window, a picture of the page in each layout, as in docs/gallery.
 """
 
 import argparse
@@ -15,14 +14,16 @@ import threading
 import time
 from pathlib import Path
 
+from PIL import Image
 from tests.viewer.browser import chromium, opened, wait_for
 
 from esca.viewer.view import Page, serving
 
 LAYOUTS = ("Quantized", "Split", "Side by side")
 SETTLE = 4.0
-UNDRAWN = """for (const name of ["drawElements", "drawArrays", "drawElementsInstanced"])
-    WebGL2RenderingContext.prototype[name] = () => {}"""
+DISMISS = """for (const button of document.querySelectorAll(".mantine-Notification-closeButton"))
+    button.click()"""
+"""The browser's notice that it has no GPU, on top of the first head."""
 
 
 def main() -> None:
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("--segment")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--window", nargs="+", default=["800x600", "1280x800"])
-    parser.add_argument("--undrawn", action="store_true")
+    parser.add_argument("--pictures", type=Path)
     wanted = parser.parse_args()
     print("| window | view | updates a second | server, ms |\n|---|---|---|---|")
     for window in wanted.window:
@@ -43,14 +44,18 @@ def main() -> None:
             opened(chromium(), page.address, (width, height)) as tab,
         ):
             wait_for(page.server.get_clients, "browser")
-            if wanted.undrawn:
-                tab.evaluate(UNDRAWN)
             begin(page, wanted.segment)
             for layout in LAYOUTS:
                 page.session.change_look(layout=layout)
                 time.sleep(SETTLE)
                 rate, spent = measured(page, wanted.seconds)
                 print(f"| {window} | {layout} | {rate:.1f} | {spent:.0f} |", flush=True)
+                if wanted.pictures is not None and window == wanted.window[-1]:
+                    tab.evaluate(DISMISS)
+                    name = layout.split()[0].lower()
+                    time.sleep(SETTLE)
+                    page_picture = Image.fromarray(tab.screenshot())
+                    page_picture.save(wanted.pictures / f"viewer-{name}.webp", quality=90)
 
 
 def begin(page: Page, segment: str | None) -> None:

@@ -7,7 +7,6 @@ import torch
 from esca.errors import EscaError
 from esca.rendering.display import to_display
 from esca.rendering.shade import render
-from esca.telepresence.occlusions import CastingProcess
 from esca.telepresence.persona import Persona
 from esca.telepresence.picture import Renderer
 
@@ -60,22 +59,12 @@ def test_old_visibility_still_follows_the_mesh(persona: Persona) -> None:
     assert np.abs(still[inner].astype(int) - exact[inner]).mean() > 4 * error + 1
 
 
-def test_rays_are_cast_only_where_something_moved(persona: Persona) -> None:
+def test_visibility_is_looked_at_only_where_something_moved(persona: Persona) -> None:
     _, mesh = _decoded(persona, 3)
     renderer = Renderer(persona, 64)
     assert renderer.see(mesh)
     assert not renderer.see(mesh + 1e-4)
     assert renderer.see(mesh + 3)
-
-
-def test_another_process_sees_the_same(persona: Persona) -> None:
-    texture, mesh = _decoded(persona, 5)
-    apart = Renderer(persona, 64, CastingProcess)
-    picture = apart.draw(texels(texture), mesh)
-    assert np.array_equal(picture, Renderer(persona, 64).draw(texels(texture), mesh))
-    apart.close()
-    with pytest.raises(EscaError, match="the process that casts rays ended early"):
-        apart.see(mesh + 3)
 
 
 def test_a_triangle_without_area_is_drawn_all_the_same(persona: Persona) -> None:

@@ -25,9 +25,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-dev-shm-usage",
     "--hide-scrollbars",
-    # WebGL without a GPU.
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
+    # WebGL without a GPU; the page itself is composited as a browser without a GPU does it.
     "--enable-unsafe-swiftshader",
     "--remote-debugging-port=0",
 )

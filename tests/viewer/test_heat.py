@@ -16,7 +16,6 @@ from esca.viewer.heat import (
     texels_per_degree,
     visible_error,
 )
-from esca.viewer.tone import linear
 
 SMOOTH = np.array([1, 3, 3, 1]) / 4
 
@@ -91,7 +90,9 @@ def test_bands_and_their_rest_give_the_picture_back():
 
 def test_luminance_of_display_colours():
     picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    expected = PEAK_LUMINANCE * linear(picture / 255) @ np.array([0.2126, 0.7152, 0.0722])
+    part = picture / 255
+    light = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+    expected = PEAK_LUMINANCE * light @ np.array([0.2126, 0.7152, 0.0722])
     np.testing.assert_allclose(luminance(picture), expected, rtol=1e-5)
 
 

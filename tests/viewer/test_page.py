@@ -5,7 +5,7 @@ import pytest
 import torch
 from tests.viewer.browser import chromium, opened, wait_for
 
-from esca.viewer.stage import BACKGROUND
+from esca.viewer.drawing import BACKGROUND
 from esca.viewer.view import serving
 
 FOCUS = """(() => {
@@ -68,3 +68,41 @@ def test_a_browser_shows_the_head_and_a_slider_decodes_anew(files, port):
             step = counting.codes[-1] - session.expressions.mean
             settings = session.wish.sliders
             torch.testing.assert_close(step, session.expressions.offset(settings))
+
+
+@pytest.mark.skipif(chromium() is None, reason="no Chromium is installed")
+def test_no_head_vanishes_between_two_pictures_and_the_mouse_turns_it(files, port):
+    with (
+        serving(files.artifacts, files.checkpoint, engine="torch", port=port) as page,
+        opened(chromium(), page.address) as tab,
+    ):
+        session = page.session
+        session.change_look(layout="fp32")
+        wait_for(page.server.get_clients, "browser")
+        wait_for(lambda: session.rate.total > 0, "first head")
+
+        def covered():
+            seen = tab.screenshot()[160:, : 800 - 320]
+            return (np.abs(seen.astype(int) - BACKGROUND).max(2) > 12).mean()
+
+        full = wait_for(lambda: (share := covered()) > 0.1 and share, "head")
+        before = session.rate.total
+
+        def another():
+            moved = session.wish.sliders[0] + 0.02
+            session.change(sliders=(moved, *session.wish.sliders[1:]))
+            assert covered() > 0.8 * full
+            return session.rate.total >= before + 4
+
+        wait_for(another, "four more pictures")
+
+        view = session.wish.view
+        (client,) = page.server.get_clients().values()
+        place = np.array(client.camera.position)
+        for kind, x in (("mousePressed", 200), ("mouseMoved", 260), ("mouseReleased", 260)):
+            tab.call(
+                "Input.dispatchMouseEvent", type=kind, x=x, y=300, button="left", buttons=1,
+                clickCount=1,
+            )  # fmt: skip
+        wait_for(lambda: np.abs(client.camera.position - place).max() > 0.5, "another camera")
+        wait_for(lambda: not torch.equal(session.wish.view, view), "another direction")

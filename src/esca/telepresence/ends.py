@@ -20,7 +20,6 @@ from esca.runtime.backends import ENGINES, Engine, open_decoder
 from esca.telepresence.concealment import ConcealmentConfig
 from esca.telepresence.display import Display
 from esca.telepresence.motion import motion_of
-from esca.telepresence.occlusions import CastingProcess
 from esca.telepresence.painting import FrameRing, Screen, paint
 from esca.telepresence.persona import Persona, load_persona
 from esca.telepresence.picture import LEAST_ROWS, Renderer
@@ -165,7 +164,7 @@ def prepare_display(
 def _screen(files: ReceivingFiles, ring: FrameRing) -> Screen:
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
-    # No daemon, since those may not start processes; the pipe's end ends it all the same.
+    # No daemon: it ends by itself, with a recording closed, when the pipe's other end is gone.
     context.Process(target=_paint, args=(theirs, ring, files)).start()
     theirs.close()
     return Screen(pipe, ring)
@@ -175,7 +174,7 @@ def _paint(pipe: Connection, ring: FrameRing, files: ReceivingFiles) -> None:
     _one_thread()
 
     def prepare() -> tuple[Renderer, Sink]:
-        renderer = Renderer(load_persona(files.persona), files.rows, CastingProcess)
+        renderer = Renderer(load_persona(files.persona), files.rows)
         if files.record is None:
             return renderer, ChecksumSink()
         return renderer, VideoSink(files.record, files.rate_hz)

@@ -20,7 +20,7 @@ from esca.telepresence.picture import Renderer
 from esca.telepresence.sink import Sink
 from esca.telepresence.statistics import Samples
 
-REST = 4
+REST = 16
 """How many times as long as it looked for occlusions the thread that does so then rests."""
 
 WAITING = 2
@@ -143,12 +143,9 @@ def paint(pipe: Connection, ring: FrameRing, prepare: Callable[[], tuple[Rendere
     """
     try:
         renderer, sink = prepare()
-        try:
-            painter = _Painter(pipe, ring, renderer, sink)
-            pipe.send("ready")
-            painted = painter.run()
-        finally:
-            renderer.close()
+        painter = _Painter(pipe, ring, renderer, sink)
+        pipe.send("ready")
+        painted = painter.run()
         sink.close()
         painted.unsunk = sink.dropped
         pipe.send(painted)
@@ -173,7 +170,7 @@ class _Painter:
         renderer.draw(ring.textures[0].numpy(), ring.meshes[0])
 
     def run(self) -> Painted:
-        cpu, rays = time.process_time(), self._renderer.cast_seconds
+        cpu = time.process_time()
         with ThreadPoolExecutor(1) as pool:
             looking = pool.submit(self._look)
             try:
@@ -189,7 +186,7 @@ class _Painter:
         done.undrawn = len(self._waiting)
         done.latency_ms, done.at = self._latency.values, self._at.values
         done.render_ms, done.visibility_ms = self._render.values, self._see.values
-        done.cpu_seconds = time.process_time() - cpu + self._renderer.cast_seconds - rays
+        done.cpu_seconds = time.process_time() - cpu
         return done
 
     def _taken(self) -> bool:
@@ -229,5 +226,5 @@ class _Painter:
             if self._renderer.see(mesh):
                 taken = time.monotonic() - began
                 self._see.add(taken * 1e3)
-                # Rays are for the time that decoding and drawing leave.
+                # Looking is for the time that decoding and drawing leave.
                 self._stop.wait(REST * taken)

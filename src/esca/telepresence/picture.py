@@ -1,13 +1,12 @@
 """Pictures at display rate on a CPU: exact shading on visibility that may be a few frames old.
 
-Which triangle a pixel sees takes ray casting and changes little from one frame to the next; *where*
-on its triangle the pixel lies, and the colour there, change with every frame. So rays are cast
-whenever there is time (:meth:`Renderer.see`) and every frame solves its pixels' texture coordinates
+Which triangle a pixel sees changes little from one frame to the next; *where* on its triangle the
+pixel lies, and the colour there, change with every frame. So visibility is looked at again whenever
+there is time (:meth:`Renderer.see`) and every frame solves its pixels' texture coordinates
 anew from its own mesh (:meth:`Renderer.draw`). Where the visibility is up to date, the picture is
 that of :func:`esca.rendering.shade.render`; elsewhere a triangle's plane goes on beyond its edge.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,6 @@ from torch import Tensor
 from esca.captures.normalize import denormalize_vertices
 from esca.errors import EscaError
 from esca.runtime.extra import needed
-from esca.telepresence.occlusions import Caster, RayCaster
 from esca.telepresence.persona import Persona
 
 Picture = NDArray[np.uint8]
@@ -45,17 +43,12 @@ class Visibility:
 
 
 class Renderer:
-    """Draws one persona in a window of ``rows`` rows. ``caster``: what casts the rays.
+    """Draws one persona in a window of ``rows`` rows.
 
     :meth:`see` may run in another thread than :meth:`draw`.
     """
 
-    def __init__(
-        self,
-        persona: Persona,
-        rows: int,
-        caster: Callable[..., Caster] = RayCaster,
-    ) -> None:
+    def __init__(self, persona: Persona, rows: int) -> None:
         if rows < LEAST_ROWS:
             raise EscaError(f"rows: {rows}, expected {LEAST_ROWS} or more")
         self._persona = persona
@@ -65,7 +58,6 @@ class Renderer:
         projection = camera.projection(persona.transform)
         self._projection = projection
         topology = persona.topology
-        self._caster = caster(projection, self.size, topology.faces)
         self._faces = topology.faces.astype(np.int64)
         side = persona.texture_offset.shape[-1]
         # Texel centres lie at whole numbers.
@@ -74,33 +66,23 @@ class Renderer:
         self._offset = persona.texture_offset.movedim(0, 2).numpy().copy(order="C")
         # Compiled code is only for those who draw.
         needed("numba", "call")
-        from esca.telepresence import shading
+        from esca.rendering import shading, zbuffer
 
-        self._shading = shading
+        self._shading, self._zbuffer = shading, zbuffer
         self._bleed(self._offset)
         self._visibility: Visibility | None = None
 
     def see(self, mesh: Tensor) -> bool:
-        """Cast rays at a decoded ``mesh`` (3V,), unless it moved too little since the last time."""
+        """Look at a decoded ``mesh`` (3V,), unless it moved too little since the last time."""
         vertices = self._vertices(mesh)
         corners = self._corners(vertices)
         known = self._visibility
         if known is not None and _moved(corners, known.corners) < MOVED_PIXELS:
             return False
-        seen = self._caster.cast(vertices)
-        self._visibility = Visibility(
-            seen.pixels, seen.place, self._faces[seen.faces], self._uvs[seen.faces], corners
-        )
+        triangle = self._zbuffer.visible(corners, self._faces, *self.size)
+        pixels, place, faces = self._zbuffer.listed(triangle, len(self._faces))
+        self._visibility = Visibility(pixels, place, self._faces[faces], self._uvs[faces], corners)
         return True
-
-    @property
-    def cast_seconds(self) -> float:
-        """Processor time that casting rays took in other processes."""
-        return self._caster.cpu_seconds
-
-    def close(self) -> None:
-        """No more pictures are wanted."""
-        self._caster.close()
 
     def draw(self, texels: NDArray[np.float32], mesh: Tensor) -> Picture:
         """(H, W, 3) uint8 display picture of a decoded texture (T, T, 3), whose charts are bled

@@ -1,6 +1,5 @@
-"""From a look, a code and a direction to heads: decoding and dressing, two threads at a time."""
+"""From a look, a code and a direction to heads: decoded surfaces and maps of their errors."""
 
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -11,11 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from esca.viewer.decoders import Decoders
-from esca.viewer.glb import jpeg, textured_glb
 from esca.viewer.heat import luminance, texels_per_degree, visible_error
 from esca.viewer.palette import heat_texture, signed_texture
 from esca.viewer.subject import Picture, Subject
-from esca.viewer.tone import as_texels
 
 Layout = Literal["Side by side", "Split", "fp32", "Quantized", "Error"]
 LAYOUTS: tuple[Layout, ...] = ("Side by side", "Split", "fp32", "Quantized", "Error")
@@ -23,11 +20,7 @@ LAYOUTS: tuple[Layout, ...] = ("Side by side", "Split", "fp32", "Quantized", "Er
 ErrorKind = Literal["Visible error (proxy)", "Signed difference"]
 ERRORS: tuple[ErrorKind, ...] = ("Visible error (proxy)", "Signed difference")
 
-_Part = tuple[str, tuple[object, ...], Callable[[], bytes]]
-"""Label, key and what makes the file."""
-
-_LINE_TEXELS = 1.2
-"""Width of the line between the halves of a split head."""
+_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 @dataclass(frozen=True)
@@ -46,20 +39,23 @@ class Look:
 
 
 @dataclass(frozen=True, eq=False)
-class Head:
-    """One head: ``key`` tells what it shows, equal keys equal files. ``glb`` makes the file."""
-
-    label: str
-    key: tuple[object, ...]
-    glb: bytes
-
-
-@dataclass(frozen=True, eq=False)
-class Decoded:
-    """What a decoder made: ``vertices`` (V, 3) mm, ``picture`` (T, T, 3) display."""
+class Surface:
+    """``vertices`` (V, 3) mm under ``picture``, a display texture (T, T, 3)."""
 
     vertices: NDArray[np.float32]
     picture: Picture
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """One head: ``key`` tells what it shows. Of two ``surfaces`` one is seen left and one right of
+    ``cut``, which is -1 at the head's edge on the left of the page and 1 at the other.
+    """
+
+    label: str
+    key: tuple[object, ...]
+    surfaces: tuple[Surface, ...]
+    cut: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,45 +72,44 @@ class Differences:
 
 
 class Heads:
-    """Makes heads; asked from one thread, it works in two."""
+    """Makes heads; asked from one thread, it decodes in two."""
 
     def __init__(self, subject: Subject, decoders: Decoders) -> None:
         self.subject = subject
         self.decoders = decoders
         self._scale = texels_per_degree(subject.texel)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="esca-view")
-        self._known: dict[int | None, tuple[tuple[object, ...], Decoded]] = {}
-        self._made: dict[int, Head] = {}
-        self._pair: tuple[Decoded, Decoded] | None = None
-        self._seen: tuple[tuple[Decoded, Decoded], NDArray[np.float32]] | None = None
+        self._known: dict[int | None, tuple[tuple[object, ...], Surface]] = {}
+        self._pair: tuple[Surface, Surface] | None = None
+        self._seen: tuple[tuple[Surface, Surface], NDArray[np.float32]] | None = None
 
     def make(self, look: Look, code: Tensor, view: Tensor) -> list[Head]:
-        """Heads from left to right; those that are the same as before are not made again."""
+        """Heads from left to right; what is decoded already is not decoded again."""
         moment = (code.numpy().tobytes(), view.numpy().tobytes())
-        pair, chosen = (None, look.candidate), self.decoders.candidates[look.candidate]
-        unused = {"fp32": look.candidate, "Quantized": None}.get(look.layout, -1)
-        jobs: dict[int | None, Future[Decoded]] = {
+        index, chosen = look.candidate, self.decoders.candidates[look.candidate]
+        unused = {"fp32": index, "Quantized": None}.get(look.layout, -1)
+        jobs: dict[int | None, Future[Surface]] = {
             source: self._pool.submit(self._decoded, source, moment, code, view)
-            for source in pair
+            for source in (None, index)
             if source != unused
         }
         made = {source: job.result() for source, job in jobs.items()}
         self._known |= {source: (moment, decoded) for source, decoded in made.items()}
-        if len(made) == 2:
-            self._pair = made[None], made[look.candidate]
+        if len(made) == 2 and (self._pair is None or self._pair != (made[None], made[index])):
+            self._pair = made[None], made[index]
         name = f"{chosen.method} {chosen.bits}"
-        plain: dict[str, _Part] = {
-            "fp32": ("fp32", (None, moment), lambda: self._plain(made[None])),
-            "Quantized": (
-                name,
-                (look.candidate, moment),
-                lambda: self._plain(made[look.candidate]),
-            ),
-            "Error": (look.error, (look, moment), lambda: self._error(look)),
-            "Split": (f"fp32  |  {name}", (look, moment), lambda: self._split(look)),
-        }
-        wanted = ("fp32", "Quantized", "Error") if look.layout == "Side by side" else (look.layout,)
-        return self._dressed([plain[part] for part in wanted])
+        if look.layout == "fp32":
+            return [Head("fp32", (None, moment), (made[None],))]
+        quantized = Head(name, (index, moment), (made[index],))
+        if look.layout == "Quantized":
+            return [quantized]
+        if look.layout == "Split":
+            both = (made[None], made[index])
+            return [Head(f"fp32  |  {name}", (look, moment), both, look.split)]
+        error = Head(look.error, (look, moment), (self._error(look),))
+        if look.layout == "Error":
+            return [error]
+        return [Head("fp32", (None, moment), (made[None],)), quantized, error]
 
     def differences(self) -> Differences | None:
         """Of the last two heads that were decoded together; None before there were any."""
@@ -136,65 +131,31 @@ class Heads:
         """End the threads."""
         self._pool.shutdown()
 
-    def _dressed(self, parts: list[_Part]) -> list[Head]:
-        jobs = []
-        for place, (_, key, make) in enumerate(parts):
-            before = self._made.get(place)
-            same = before is not None and before.key == key
-            jobs.append(before if same else self._pool.submit(make))
-        heads = [
-            job if isinstance(job, Head) else Head(label, key, job.result())
-            for (label, key, _), job in zip(parts, jobs, strict=True)
-            if job is not None
-        ]
-        self._made = dict(enumerate(heads))
-        return heads
-
     def _decoded(
         self, source: int | None, moment: tuple[object, ...], code: Tensor, view: Tensor
-    ) -> Decoded:
+    ) -> Surface:
         known = self._known.get(source)
         if known is not None and known[0] == moment:
             return known[1]
         decoders = self.decoders
         timed = decoders.reference if source is None else decoders.quantized(source)
         texture, mesh = timed.decode(code, view)
-        return Decoded(self.subject.millimetres(mesh), self.subject.display(texture))
+        return Surface(self.subject.millimetres(mesh), self.subject.display(texture))
 
-    def _glb(self, vertices: NDArray[np.floating], texels: Picture) -> bytes:
-        placed = self.subject.placed(vertices)
-        return textured_glb(self.subject.corners, placed, jpeg(texels))
-
-    def _plain(self, decoded: Decoded) -> bytes:
-        return self._glb(decoded.vertices, as_texels(decoded.picture))
-
-    def _error(self, look: Look) -> bytes:
+    def _error(self, look: Look) -> Surface:
         assert self._pair is not None
         reference, quantized = self._pair
         if look.error == "Signed difference":
             off = quantized.picture.astype(np.int16) - reference.picture
-            weights = np.array([0.2126, 0.7152, 0.0722], np.float32)
-            return self._glb(reference.vertices, signed_texture(off @ weights, look.full))
+            return Surface(reference.vertices, signed_texture(off @ _LUMA, look.full))
         error = self._visible(self._pair)
         grey = reference.picture[..., 1]
-        return self._glb(reference.vertices, heat_texture(error, grey, look.full))
+        return Surface(reference.vertices, heat_texture(error, grey, look.full))
 
-    def _visible(self, pair: tuple[Decoded, Decoded]) -> NDArray[np.float32]:
+    def _visible(self, pair: tuple[Surface, Surface]) -> NDArray[np.float32]:
         """(T, T); outside the chart both are alike, so that what nobody sees does not leak in."""
         if self._seen is None or self._seen[0] is not pair:
             base, test = (luminance(decoded.picture) for decoded in pair)
             test = torch.where(torch.from_numpy(self.subject.covered), test, base)
             self._seen = pair, visible_error(test, base, self._scale).numpy()
         return self._seen[1]
-
-    def _split(self, look: Look) -> bytes:
-        assert self._pair is not None
-        reference, quantized = self._pair
-        at = look.split * self.subject.size[0] / 2
-        across = self.subject.across
-        texels = np.where((across < at)[..., None], reference.picture, quantized.picture)
-        line = np.abs(across - at) < _LINE_TEXELS / 2 * self.subject.texel
-        texels[line & self.subject.covered] = 240
-        left = (reference.vertices[:, :1] - self.subject.centre[0]) < at
-        vertices = np.where(left, reference.vertices, quantized.vertices)
-        return self._glb(vertices, as_texels(texels))

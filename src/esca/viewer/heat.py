@@ -11,12 +11,12 @@ import math
 
 import numpy as np
 import torch
+from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from esca.errors import EscaError
-from esca.viewer.tone import linear
 
 BANDS = 5
 
@@ -59,12 +59,19 @@ def sensitivity(frequency: float, luminance: float, field: float = 10.0) -> floa
 
 def luminance(picture: NDArray[np.uint8]) -> Tensor:
     """(H, W) float32 cd/m² of a display picture (H, W, 3)."""
-    red, green, blue = (
-        table.take(picture[..., channel]) for channel, table in enumerate(_LUMINANCES)
-    )
-    red += green
-    red += blue
-    return torch.from_numpy(red)
+    return torch.from_numpy(_added(picture, _LUMINANCES))
+
+
+@njit(cache=True, nogil=True)
+def _added(picture: NDArray, tables: NDArray) -> NDArray:
+    """What the ``tables`` (3, 256) say of a pixel's channels, added up."""
+    rows, columns, _ = picture.shape
+    total = np.empty((rows, columns), np.float32)
+    for row in range(rows):
+        for column in range(columns):
+            red, green, blue = picture[row, column]
+            total[row, column] = tables[0, red] + tables[1, green] + tables[2, blue]
+    return total
 
 
 def bands(values: Tensor, count: int = BANDS) -> tuple[list[Tensor], list[Tensor]]:
@@ -112,7 +119,11 @@ def _resized(values: Tensor, factor: float) -> Tensor:
     return functional.interpolate(values, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
-_LUMINANCES = [
-    (PEAK_LUMINANCE * weight * linear(np.arange(256) / 255)).astype(np.float32)
-    for weight in _WEIGHTS
-]
+def _linear(encoded: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Linear light of sRGB values in [0, 1]."""
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+
+
+_LUMINANCES = np.stack(
+    [PEAK_LUMINANCE * weight * _linear(np.arange(256) / 255) for weight in _WEIGHTS]
+).astype(np.float32)

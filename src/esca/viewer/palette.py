@@ -6,8 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from esca.viewer.tone import texels_for
-
 Picture = NDArray[np.uint8]
 
 LEVELS = 64
@@ -88,7 +86,7 @@ def _signed_table() -> Picture:
 
 
 def _as_table(colours: NDArray[np.floating]) -> Picture:
-    return np.rint(texels_for(np.clip(colours, 0, 255) / 255) * 255).astype(np.uint8)
+    return np.rint(np.clip(colours, 0, 255)).astype(np.uint8)
 
 
 def _legend(bar: NDArray[np.floating], marks: list[tuple[float, str]]) -> Picture:

@@ -85,7 +85,7 @@ class Session:
         self.subject, self.decoders, self.expressions = subject, decoders, expressions
         self.heads = Heads(subject, decoders)
         self.rate = Rate()
-        self.stage = Stage(server, subject.size, self.rate.add)
+        self.stage = Stage(server, subject, self.rate.add)
         self.report: Callable[[Status], None] = lambda _: None
         self._server = server
         self._latest: Latest[Wish] = Latest()
@@ -180,15 +180,15 @@ class Session:
             self.stage.frame(one, azimuth)
 
     def _connected(self, client: viser.ClientHandle) -> None:
-        self.stage.frame(client, 0.0)
+        self.stage.connected(client)
         client.camera.on_update(self._turned)
         self._latest.put(self._wish)
 
     def _turned(self, camera: viser.CameraHandle) -> None:
         if self.stage.resized(camera.client):
             self.stage.frame(camera.client)
+        self.stage.moved(camera.client)
         position = np.asarray(camera.position, np.float64)
-        self.stage.face(position)
         offset = position / MM + self.subject.centre
         length = float(np.linalg.norm(offset))
         if self._wish.camera is not None or length < 1:

@@ -20,9 +20,8 @@ from esca.quantization.calibration import (
     check_fits,
     encode_each,
 )
-from esca.rendering.atlas import border_texels, rasterize_uv, texel_positions
-from esca.rendering.display import to_display
-from esca.viewer.glb import Corners, corners
+from esca.rendering.atlas import border_texels, rasterize_uv
+from esca.rendering.shading import bleed, display_texture
 
 Picture = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
@@ -41,9 +40,10 @@ MOST_FRAMES = 150
 class Subject:
     """A person.
 
-    ``codes``: (N, L) of calibration frames. ``texture_scale``, ``texture_offset``: (3, 1, 1) and
-    (3, T, T): a raw texture, 0 to 1, is ``decoded * scale + offset`` in the first camera's colours.
-    ``across``: (T, T) mm from the middle of the face to its left. ``covered``: (T, T) texels of the
+    ``codes``: (N, L) of calibration frames. ``texture_scale``, ``texture_offset``: (3,) and
+    (3, T, T): a raw texture, 0 to 255, is ``decoded * scale + offset`` in the first camera's
+    colours.
+    ``covered``: (T, T) texels of the
     chart; ``judged``: the face in it, or all of it where the capture has no regions. ``size``:
     (width, height) mm of the head. ``centre``: (3,) mm. ``texel``: mean side of a texel in mm.
     ``views``: camera id -> (3,) direction towards it, head-aligned.
@@ -52,13 +52,11 @@ class Subject:
     avatar: Avatar
     capture: Capture
     codes: Tensor
-    texture_scale: Tensor
-    texture_offset: Tensor
+    texture_scale: NDArray[np.float32]
+    texture_offset: NDArray[np.float32]
     border: tuple[NDArray[np.int64], NDArray[np.int64]]
-    across: NDArray[np.float32]
     covered: NDArray[np.bool_]
     judged: NDArray[np.bool_]
-    corners: Corners
     centre: FloatArray
     size: tuple[float, float]
     texel: float
@@ -71,24 +69,14 @@ class Subject:
 
     def display(self, texture: Tensor) -> Picture:
         """(T, T, 3) uint8 display texture of a decoded one (3, T, T)."""
-        raw = torch.addcmul(self.texture_offset, texture, self.texture_scale).clamp_(0, 1)
-        # Channels stay planes in memory until they are bleeding bytes: fewer and longer loops.
-        shown = to_display(raw.permute(1, 2, 0).numpy())
-        shown *= 255
-        planes = np.rint(shown, out=shown).transpose(2, 0, 1).astype(np.uint8)
-        targets, sources = self.border
-        for plane in planes.reshape(3, -1):
-            plane[targets] = plane[sources]
-        return torch.from_numpy(planes).permute(1, 2, 0).contiguous().numpy()
+        picture: Picture = display_texture(texture.numpy(), self.texture_offset, self.texture_scale)
+        bleed(picture.reshape(-1, 3), *self.border)
+        return picture
 
     def millimetres(self, mesh: Tensor) -> NDArray[np.float32]:
         """(V, 3) mm of a decoded mesh (3V,)."""
         mean = torch.from_numpy(self.capture.vertex_mean)
         return denormalize_vertices(mesh, mean, self.capture.vertex_std).reshape(-1, 3).numpy()
-
-    def placed(self, vertices: NDArray[np.floating]) -> NDArray[np.floating]:
-        """(V, 3) in the page's unit, the head's middle at 0."""
-        return (vertices - self.centre) * MM
 
     def encode(self, segment: str, progress: Progress | None = None) -> tuple[Tensor, list[int]]:
         """Codes (F, L) and frame numbers of a segment's first frames, MOST_FRAMES at most."""
@@ -111,8 +99,6 @@ def load_subject(
     vertices = capture.vertex_mean.reshape(-1, 3)
     border = border_texels(chart.foreground, BLEED)
     low, high = vertices.min(0).astype(np.float64), vertices.max(0).astype(np.float64)
-    across = texel_positions(vertices, topology, chart)[..., 0] - np.float32((low[0] + high[0]) / 2)
-    across.ravel()[border[0]] = across.ravel()[border[1]]
     triangles = vertices[topology.faces].astype(np.float64)
     cross = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
     area = np.linalg.norm(cross, axis=1).sum() / 2
@@ -121,13 +107,11 @@ def load_subject(
         avatar=avatar,
         capture=capture,
         codes=codes,
-        texture_scale=factor * capture.texture_std / 255,
-        texture_offset=(offset * capture.texture_std + mean) / 255,
+        texture_scale=(factor * capture.texture_std).reshape(3).numpy(),
+        texture_offset=(offset * capture.texture_std + mean).contiguous().numpy(),
         border=border,
-        across=across,
         covered=chart.foreground,
         judged=_judged(capture, chart.foreground),
-        corners=corners(topology),
         centre=(low + high) / 2,
         size=(float(high[0] - low[0]), float(high[1] - low[1])),
         texel=float(np.sqrt(area / chart.foreground.sum())),

@@ -72,6 +72,8 @@ def serving(
     decoders.quantized(0)
     # A browser that opens a connection in advance and drops it is no error to tell of.
     logging.getLogger("websockets.server").setLevel(logging.CRITICAL)
+    # Nor is a picture that was on its way when a browser closed.
+    warnings.filterwarnings("ignore", "Queued a GuiUpdateMessage on a closed connection")
     # The server tells its address on its own; the caller does that.
     with contextlib.redirect_stdout(io.StringIO()):
         server = viser.ViserServer(host=host, port=port, label="esca view", verbose=False)

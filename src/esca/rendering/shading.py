@@ -1,5 +1,7 @@
 """One pass over the pixels of a picture: where each lies on its triangle, and the colour there.
 
+:func:`shade` reads decoded textures, :func:`paint` ready display textures.
+
 Compiled by numba, since array operations would write and read every intermediate value of every
 pixel and spend most of their time on that.
 """
@@ -124,3 +126,62 @@ def shade(
                 value = value * np.float32(255) + np.float32(0.5)
                 shown[at + np.uintp(channel)] = np.uint8(value)
     return float(touched)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def display_texture(texels: NDArray, offset: NDArray, scale: NDArray) -> NDArray:
+    """(T, T, 3) uint8 display texture of a decoded one (3, T, T) float32.
+
+    Raw values 0 to 255 are ``texels * scale + offset``, ``offset`` (3, T, T) and ``scale`` (3,).
+    """
+    side = texels.shape[1]
+    shown = np.empty((side, side, 3), np.uint8)
+    for row in range(side):
+        for channel in range(3):
+            gain = _GAINS[channel]
+            for column in range(side):
+                value = texels[channel, row, column] * scale[channel] + offset[channel, row, column]
+                value = min(max(value, np.float32(0)), np.float32(255)) * gain - _BLACK
+                value = np.sqrt(min(max(value, np.float32(0)), np.float32(2)) * _SLOPE) - _OFFSET
+                value = min(max(value, np.float32(0)), np.float32(1))
+                shown[row, column, channel] = np.uint8(value * np.float32(255) + np.float32(0.5))
+    return shown
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def paint(picture: NDArray, triangle: NDArray, planes: NDArray, texture: NDArray) -> None:
+    """Draw a display texture (T, T, 3) uint8 into a picture (H, W, 3) uint8.
+
+    ``triangle``: (H, W) face of each pixel, -1 leaves it as it is. ``planes``: (F, 9) of all faces.
+    Bilinear, clamped at the border.
+    """
+    side = len(texture)
+    last, line = np.float64(side - 1), np.uintp(3 * side)
+    texels = texture.reshape(-1)
+    for y in range(len(triangle)):
+        shown, seen = picture[y], triangle[y]
+        down = y + 0.5
+        for x in range(len(seen)):
+            if seen[x] < 0:
+                continue
+            plane = planes[seen[x]]
+            across = x + 0.5
+            share = 1 / (plane[2] * across + plane[5] * down + plane[8])
+            column = (plane[0] * across + plane[3] * down + plane[6]) * share
+            row = (plane[1] * across + plane[4] * down + plane[7]) * share
+            # Written so that NaN, on a triangle without any area, becomes 0.
+            column = min(column, last) if column > 0 else 0.0
+            row = min(row, last) if row > 0 else 0.0
+            begin, top = np.uint32(column), np.uint32(row)
+            sideways, downwards = np.float32(column - begin), np.float32(row - top)
+            a = np.uintp(top) * line + np.uintp(3) * np.uintp(begin)
+            right_of = np.uintp(3 if begin < side - 1 else 0)
+            below = line if top < side - 1 else np.uintp(0)
+            for channel in range(3):
+                here = a + np.uintp(channel)
+                beside = here + right_of
+                upper = np.float32(texels[here])
+                upper += (np.float32(texels[beside]) - upper) * sideways
+                lower = np.float32(texels[here + below])
+                lower += (np.float32(texels[beside + below]) - lower) * sideways
+                shown[x, channel] = np.uint8(upper + (lower - upper) * downwards + np.float32(0.5))
