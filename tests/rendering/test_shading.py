@@ -4,7 +4,7 @@ import numpy as np
 
 from esca.rendering.display import to_display
 from esca.rendering.raster import Raster, barycentrics, project
-from esca.rendering.shading import bleed, display_texture, paint, texel_planes
+from esca.rendering.shading import bleed, display_texture, draw, paint, texel_planes
 from esca.rendering.zbuffer import visible
 
 SIZE, SIDE = (70, 90), 32
@@ -45,27 +45,38 @@ def test_painted_colours_are_bilinear_samples_at_the_surface():
     assert (picture[~raster.foreground] == 7).all()
 
 
-def test_a_part_of_a_picture_is_painted_in_place():
+def test_a_mesh_is_drawn_over_what_is_there_and_only_into_its_columns():
     corners, faces, uvs, texture = scene(2)
-    whole = np.zeros((*SIZE, 3), np.uint8)
-    paint(whole, visible(corners, faces, *SIZE), texel_planes(corners, faces, uvs), texture)
-    parts = np.zeros((*SIZE, 3), np.uint8)
-    corners[:, :2] -= corners[:, 2:] * (20, 10)
-    part = parts[10:60, 20:80]
-    paint(part, visible(corners, faces, 50, 60), texel_planes(corners, faces, uvs), texture)
-    off = np.abs(parts[10:60, 20:80].astype(int) - whole[10:60, 20:80])
-    assert off.max() <= 1
-    assert (parts[:10] == 0).all()
+    expected = np.full((*SIZE, 3), 7, np.uint8)
+    paint(expected, visible(corners, faces, *SIZE), texel_planes(corners, faces, uvs), texture)
+    whole = np.full((*SIZE, 3), 7, np.uint8)
+    draw(whole, corners, faces, uvs, texture)
+    assert np.abs(whole.astype(int) - expected).max() <= 1  # coordinates begin elsewhere
+    assert (whole == expected).mean() > 0.999
+    parts = np.full((*SIZE, 3), 7, np.uint8)
+    draw(parts, corners, faces, uvs, texture, (20, 33))
+    assert np.abs(parts[:, 20:33].astype(int) - expected[:, 20:33]).max() <= 1
+    assert (parts[:, :20] == 7).all()
+    assert (parts[:, 33:] == 7).all()
+
+
+def test_a_mesh_outside_the_picture_leaves_it():
+    corners, faces, uvs, texture = scene(2)
+    corners[:, 0] += 1000 * corners[:, 2]
+    picture = np.full((*SIZE, 3), 7, np.uint8)
+    draw(picture, corners, faces, uvs, texture)
+    draw(picture, corners * -1, faces, uvs, texture)
+    assert (picture == 7).all()
 
 
 def test_display_texture_is_the_display_transform_of_raw_values():
     random = np.random.default_rng(3)
-    texels = random.normal(size=(3, SIDE, SIDE)).astype(np.float32)
-    offset = random.uniform(0, 255, (3, SIDE, SIDE)).astype(np.float32)
+    texels = random.normal(size=(SIDE, SIDE, 3)).astype(np.float32)
+    offset = random.uniform(0, 255, (SIDE, SIDE, 3)).astype(np.float32)
     scale = np.array([40, 90, 20], np.float32)
-    raw = np.clip(texels * scale[:, None, None] + offset, 0, 255) / 255
-    expected = np.rint(to_display(raw.transpose(1, 2, 0)) * 255)
-    for memory in (texels, np.ascontiguousarray(texels.transpose(1, 2, 0)).transpose(2, 0, 1)):
+    expected = np.rint(to_display(np.clip(texels * scale + offset, 0, 255) / 255) * 255)
+    planes = np.ascontiguousarray(texels.transpose(2, 0, 1)).transpose(1, 2, 0)
+    for memory in (texels, planes):
         made = display_texture(memory, offset, scale)
         assert np.abs(made - expected).max() <= 1
         assert (made == expected).mean() > 0.99

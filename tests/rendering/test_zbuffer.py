@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from esca.rendering.raster import project, rasterize
-from esca.rendering.zbuffer import listed, visible
+from esca.rendering.zbuffer import visible
 
 SIZE = (90, 120)
 
@@ -65,13 +65,3 @@ def test_what_reaches_behind_the_camera_or_has_no_area_is_left_out():
     huge = np.array([[-1e9, -1e9, 1e-3], [1e9, 0, 1], [0, 1e9, 1.0], [1e300, 1, 1]])
     assert (visible(huge, np.array([[0, 1, 2]]), *SIZE) == 0).mean() > 0.9
     assert (visible(huge, np.array([[0, 1, 3]]), *SIZE) == -1).all()
-
-
-def test_lists_are_what_the_picture_holds():
-    random = np.random.default_rng(0)
-    triangle = random.integers(-1, 40, (30, 20)).astype(np.int32)
-    triangle[triangle % 3 == 1] = -1
-    pixels, place, faces = listed(triangle, 50)
-    np.testing.assert_array_equal(pixels, np.flatnonzero(triangle.ravel() >= 0))
-    np.testing.assert_array_equal(faces[place], triangle.ravel()[pixels])
-    assert sorted(faces) == sorted(set(triangle[triangle >= 0]))

@@ -14,7 +14,6 @@ import torch
 from esca.errors import EscaError
 from esca.telepresence.concealment import ConcealmentConfig
 from esca.telepresence.display import Display, Shown
-from esca.telepresence.dropping import DroppingQueue
 from esca.telepresence.impairment import ImpairmentConfig
 from esca.telepresence.painting import FrameRing, Screen, paint
 from esca.telepresence.persona import Persona
@@ -199,13 +198,6 @@ def test_recording(persona: Persona, tmp_path: Path) -> None:
     assert abs(int(frames[0].to_ndarray(format="rgb24").mean()) - 128) < 6
 
 
-def test_queue_drops_the_oldest() -> None:
-    waiting: DroppingQueue[int] = DroppingQueue(2)
-    for number in range(5):
-        waiting.put(number)
-    assert (waiting.get(0.01), waiting.get(0.01), waiting.get(0.01)) == (3, 4, None)
-
-
 class Gate(ChecksumSink):
     """Lets no picture pass before it is opened; keeps all."""
 
@@ -239,7 +231,6 @@ def test_a_slow_screen_stops_the_decoder_and_draws_the_newest(persona: Persona) 
     assert painted.displaced == 2
     assert len(painted.latency_ms) == 1
     alone = Renderer(persona, 48)
-    alone.see(mesh)
     for picture, texture in zip(gate.pictures, [grey[0], *grey[3:]], strict=False):
         assert np.array_equal(picture, alone.draw(texels(texture), mesh))
 

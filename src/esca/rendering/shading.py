@@ -1,22 +1,80 @@
-"""One pass over the pixels of a picture: where each lies on its triangle, and the colour there.
+"""Pictures of a textured mesh at display rate: compiled passes over triangles, texels and pixels.
 
-:func:`shade` reads decoded textures, :func:`paint` ready display textures.
-
-Compiled by numba, since array operations would write and read every intermediate value of every
-pixel and spend most of their time on that.
+Array operations would write and read every intermediate value of every pixel and spend most of
+their time on that; so numba compiles these. Colours are sampled as display values of 8 bits, where
+:mod:`esca.rendering.shade` samples raw values and transforms them afterwards.
 """
+
+import math
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from esca.rendering.display import BLACK, GAINS, OFFSET, SLOPE
+from esca.rendering.zbuffer import visible
 
-BLOCK = 512
-"""Pixels whose texels are fetched before the first of them is shaded."""
-
-_GAINS = tuple(np.float32(gain / 255) for gain in GAINS)
+_GAINS = (GAINS / 255).astype(np.float32)
 _BLACK, _SLOPE, _OFFSET = np.float32(BLACK), np.float32(SLOPE), np.float32(OFFSET)
+
+
+def draw(
+    picture: NDArray[np.uint8],
+    corners: NDArray[np.float64],
+    faces: NDArray[np.int64],
+    uvs: NDArray[np.float64],
+    texture: NDArray[np.uint8],
+    columns: tuple[int, int] | None = None,
+) -> None:
+    """Draw a mesh into ``picture`` (H, W, 3), over what is there; both sides of a triangle show.
+
+    ``corners``: (V, 3) homogeneous pixels. ``faces``: (F, 3). ``uvs``: (F, 3, 2) columns and rows
+    of their corners in ``texture`` (T, T, 3), whole numbers at texel centres. ``columns``: first
+    and last but one column to draw into.
+    """
+    left, right = columns or (0, picture.shape[1])
+    top, bottom = 0, len(picture)
+    if corners[:, 2].min() > 0:  # else it reaches behind the camera, and anywhere
+        across, down = (corners[:, axis] / corners[:, 2] for axis in (0, 1))
+        left, right = max(left, math.floor(across.min())), min(right, math.ceil(across.max()))
+        top, bottom = max(top, math.floor(down.min())), min(bottom, math.ceil(down.max()))
+    if left >= right or top >= bottom:
+        return
+    # Only the part of the picture that the mesh can touch: coordinates begin at its corner.
+    moved = corners - corners[:, 2:] * (left, top, 0)
+    part = picture[top:bottom, left:right]
+    seen = visible(moved, faces, bottom - top, right - left)
+    paint(part, seen, texel_planes(moved, faces, uvs), texture)
+
+
+def display_texture(
+    texels: NDArray[np.float32], offset: NDArray[np.float32], scale: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """(T, T, 3) uint8 display values of raw ones, 0 to 255: ``texels * scale + offset``.
+
+    ``texels``, ``offset``: (T, T, 3), ``scale``: (3,). The same as
+    :func:`esca.rendering.display.to_display`.
+    """
+    rows, columns = texels.shape[:2]
+    flat = (np.ascontiguousarray(value).reshape(rows, -1) for value in (texels, offset))
+    factors = (np.tile(value, columns) for value in (scale, _GAINS))
+    shown: NDArray[np.uint8] = _displayed(*flat, *factors)
+    return shown.reshape(rows, columns, 3)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _displayed(texels: NDArray, offset: NDArray, scale: NDArray, gains: NDArray) -> NDArray:
+    """Rows (R, C) of channels in turn, ``scale`` and ``gains`` (C,)."""
+    rows, columns = texels.shape
+    shown = np.empty((rows, columns), np.uint8)
+    for row in range(rows):
+        for at in range(columns):
+            value = texels[row, at] * scale[at] + offset[row, at]
+            value = min(max(value, np.float32(0)), np.float32(255)) * gains[at] - _BLACK
+            value = np.sqrt(min(max(value, np.float32(0)), np.float32(2)) * _SLOPE) - _OFFSET
+            value = min(max(value, np.float32(0)), np.float32(1))
+            shown[row, at] = np.uint8(value * np.float32(255) + np.float32(0.5))
+    return shown
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -29,10 +87,10 @@ def bleed(texels: NDArray, targets: NDArray, sources: NDArray) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def texel_planes(corners: NDArray, faces: NDArray, uvs: NDArray) -> NDArray:
-    """(S, 9) float64: column, row and 1, each times one common factor, as linear functions of a
-    pixel's x, y and 1 on each of S triangles.
+    """(F, 9) float64: column, row and 1, each times one common factor, as linear functions of a
+    pixel's x, y and 1 on each of F triangles.
 
-    ``corners``: (V, 3) homogeneous pixels. ``faces``: (S, 3). ``uvs``: (S, 3, 2) columns and rows
+    ``corners``: (V, 3) homogeneous pixels. ``faces``: (F, 3). ``uvs``: (F, 3, 2) columns and rows
     of the corners in the texture. Texture coordinates are quotients of such functions because a
     corner's weight is one; see :func:`esca.rendering.raster.barycentrics`.
     """
@@ -52,100 +110,6 @@ def texel_planes(corners: NDArray, faces: NDArray, uvs: NDArray) -> NDArray:
             planes[face, 3 * of + 1] = row
             planes[face, 3 * of + 2] = one
     return planes
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def shade(
-    picture: NDArray,
-    pixels: NDArray,
-    place: NDArray,
-    planes: NDArray,
-    texels: NDArray,
-    offset: NDArray,
-    scale: NDArray,
-) -> float:
-    """Write the display colours of ``pixels`` into ``picture`` (H, W, 3) uint8.
-
-    ``pixels``: (P,) flat numbers, ascending. ``place``: (P,) which of the ``planes`` each lies on.
-    ``texels``: (T, T, 3) float32. Raw values 0 to 255 are ``texels * scale + offset``, with
-    ``offset`` (T, T, 3) and ``scale`` (3,), sampled bilinearly, clamped at the border; then
-    :func:`esca.rendering.display.to_display`. What is returned means nothing.
-    """
-    width, side = picture.shape[1], len(texels)
-    shown, colours, means = picture.reshape(-1), texels.reshape(-1), offset.reshape(-1)
-    last, line = np.float64(side - 1), 3 * side
-    columns, rows = np.empty(BLOCK), np.empty(BLOCK)
-    y, begin, touched = 0, 0, np.float32(0)
-    for first in range(0, len(pixels), BLOCK):
-        count = min(BLOCK, len(pixels) - first)
-        for one in range(count):
-            pixel = pixels[first + one]
-            while pixel >= begin + width:  # their order spares a division each
-                y, begin = y + 1, begin + width
-            plane = planes[place[first + one]]
-            across, down = pixel - begin + 0.5, y + 0.5
-            share = 1 / (plane[2] * across + plane[5] * down + plane[8])
-            column = (plane[0] * across + plane[3] * down + plane[6]) * share
-            row = (plane[1] * across + plane[4] * down + plane[7]) * share
-            # Written so that NaN, on a triangle without any area, becomes 0.
-            columns[one] = min(column, last) if column > 0 else 0.0
-            rows[one] = min(row, last) if row > 0 else 0.0
-            # What is read here waits nearby below, instead of every pixel for its own.
-            here = np.uintp(np.uint32(rows[one]) * line + np.uint32(columns[one]) * 3)
-            below = here + np.uintp(line if rows[one] < last else 0)
-            touched += colours[here] + colours[below] + means[here] + means[below]
-        for one in range(count):
-            column, row = columns[one], rows[one]
-            left, top = np.uint32(column), np.uint32(row)
-            sideways, downwards = np.float32(column - left), np.float32(row - top)
-            low_right = sideways * downwards
-            high_right = sideways - low_right
-            low_left = downwards - low_right
-            high_left = np.float32(1) - sideways - low_left
-            here = np.uintp(top * line + left * 3)
-            beside = here + np.uintp(3 if left < side - 1 else 0)
-            step = np.uintp(line if top < side - 1 else 0)
-            at = np.uintp(3 * pixels[first + one])
-            for channel in range(3):
-                a, b = here + np.uintp(channel), beside + np.uintp(channel)
-                c, d = a + step, b + step
-                value = (
-                    colours[a] * high_left
-                    + colours[b] * high_right
-                    + colours[c] * low_left
-                    + colours[d] * low_right
-                ) * scale[channel] + (
-                    means[a] * high_left
-                    + means[b] * high_right
-                    + means[c] * low_left
-                    + means[d] * low_right
-                )
-                value = min(max(value, np.float32(0)), np.float32(255)) * _GAINS[channel] - _BLACK
-                value = np.sqrt(min(max(value, np.float32(0)), np.float32(2)) * _SLOPE) - _OFFSET
-                value = min(max(value, np.float32(0)), np.float32(1))
-                value = value * np.float32(255) + np.float32(0.5)
-                shown[at + np.uintp(channel)] = np.uint8(value)
-    return float(touched)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def display_texture(texels: NDArray, offset: NDArray, scale: NDArray) -> NDArray:
-    """(T, T, 3) uint8 display texture of a decoded one (3, T, T) float32.
-
-    Raw values 0 to 255 are ``texels * scale + offset``, ``offset`` (3, T, T) and ``scale`` (3,).
-    """
-    side = texels.shape[1]
-    shown = np.empty((side, side, 3), np.uint8)
-    for row in range(side):
-        for channel in range(3):
-            gain = _GAINS[channel]
-            for column in range(side):
-                value = texels[channel, row, column] * scale[channel] + offset[channel, row, column]
-                value = min(max(value, np.float32(0)), np.float32(255)) * gain - _BLACK
-                value = np.sqrt(min(max(value, np.float32(0)), np.float32(2)) * _SLOPE) - _OFFSET
-                value = min(max(value, np.float32(0)), np.float32(1))
-                shown[row, column, channel] = np.uint8(value * np.float32(255) + np.float32(0.5))
-    return shown
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -67,26 +67,3 @@ def visible(corners: NDArray, faces: NDArray, rows: int, columns: int) -> NDArra
                     nearness[row, column] = near
                     triangle[row, column] = face
     return triangle
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def listed(triangle: NDArray, count: int) -> tuple[NDArray, NDArray, NDArray]:
-    """What :func:`visible` found among ``count`` faces, as lists.
-
-    (P,) flat numbers of the pixels that see a face, ascending; (P,) which of the S visible faces
-    each sees; (S,) those.
-    """
-    flat = triangle.reshape(-1)
-    place = np.full(count, -1, np.int64)
-    faces, pixels, seen = np.empty(count, np.int64), 0, 0
-    for one in flat:
-        if one >= 0:
-            pixels += 1
-            if place[one] < 0:
-                place[one], faces[seen], seen = seen, one, seen + 1
-    numbers, places, filled = np.empty(pixels, np.int64), np.empty(pixels, np.int64), 0
-    for at in range(len(flat)):
-        if flat[at] >= 0:
-            numbers[filled], places[filled] = at, place[flat[at]]
-            filled += 1
-    return numbers, places, faces[:seen]

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from esca.runtime.backends import Decoder
-from esca.telepresence.dropping import POLL
-from esca.telepresence.painting import Screen
+from esca.telepresence.painting import POLL, Screen
 from esca.telepresence.receiver import Play, Playout, ReceivingEnd
 from esca.telepresence.session import LARGEST_DATAGRAM
 from esca.telepresence.statistics import Samples
@@ -35,7 +34,6 @@ class Shown:
     at: list[float] = field(default_factory=list)
     decode_ms: list[float] = field(default_factory=list)
     render_ms: list[float] = field(default_factory=list)
-    visibility_ms: list[float] = field(default_factory=list)
     delay_ms: float = 0.0
     feedback_bytes: int = 0
     ready_at: float = 0.0
@@ -118,7 +116,6 @@ class Display:
             at=painted.at,
             decode_ms=self._decode_ms.values,
             render_ms=painted.render_ms,
-            visibility_ms=painted.visibility_ms,
             delay_ms=self._playout.delay_ms,
             feedback_bytes=self._feedback_bytes,
             ready_at=began,

@@ -6,22 +6,19 @@ Decoded frames lie in memory that both processes see; through a pipe go only the
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from threading import Event
 
 import torch
 from torch import Tensor
 
 from esca.errors import EscaError
-from esca.telepresence.dropping import POLL, DroppingQueue
 from esca.telepresence.picture import Renderer
 from esca.telepresence.sink import Sink
 from esca.telepresence.statistics import Samples
 
-REST = 16
-"""How many times as long as it looked for occlusions the thread that does so then rests."""
+POLL = 0.02
+"""Seconds after which a waiting thread looks whether the call is over."""
 
 WAITING = 2
 """Decoded frames that wait to be drawn at most."""
@@ -65,7 +62,6 @@ class Painted:
     latency_ms: list[float] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
     render_ms: list[float] = field(default_factory=list)
-    visibility_ms: list[float] = field(default_factory=list)
     cpu_seconds: float = 0.0
 
 
@@ -156,36 +152,26 @@ def paint(pipe: Connection, ring: FrameRing, prepare: Callable[[], tuple[Rendere
 
 
 class _Painter:
-    """Draws in the caller's thread and looks for occlusions in another."""
+    """Draws what is handed over, the newest first where it comes faster than that."""
 
     def __init__(self, pipe: Connection, ring: FrameRing, renderer: Renderer, sink: Sink) -> None:
         self._pipe, self._ring, self._renderer, self._sink = pipe, ring, renderer, sink
         self._waiting: deque[_Handed] = deque()
-        self._looked: DroppingQueue[Tensor] = DroppingQueue(1)
-        self._stop = Event()
         self._latency, self._at = Samples(), Samples()
-        self._render, self._see = Samples(), Samples()
+        self._render = Samples()
         self._painted = Painted()
         # The first frame finds everything loaded.
         renderer.draw(ring.textures[0].numpy(), ring.meshes[0])
 
     def run(self) -> Painted:
         cpu = time.process_time()
-        with ThreadPoolExecutor(1) as pool:
-            looking = pool.submit(self._look)
-            try:
-                while self._taken():
-                    if looking.done():
-                        break
-                    if self._waiting:
-                        self._draw(self._waiting.popleft())
-            finally:
-                self._stop.set()
-        looking.result()  # raises what stopped it, if anything did
+        while self._taken():
+            if self._waiting:
+                self._draw(self._waiting.popleft())
         done = self._painted
         done.undrawn = len(self._waiting)
         done.latency_ms, done.at = self._latency.values, self._at.values
-        done.render_ms, done.visibility_ms = self._render.values, self._see.values
+        done.render_ms = self._render.values
         done.cpu_seconds = time.process_time() - cpu
         return done
 
@@ -196,8 +182,6 @@ class _Painter:
             if handed is None:
                 return False
             self._waiting.append(handed)
-            # A copy, since it is looked at longer than any frame is kept.
-            self._looked.put(self._ring.meshes[handed.place].clone())
             if len(self._waiting) > WAITING:
                 self._waiting.popleft()
                 self._painted.displaced += 1
@@ -216,15 +200,3 @@ class _Painter:
         self._painted.shown += 1
         if frame.captured_us is not None:
             self._latency.add((now - frame.captured_us / 1e6) * 1e3)
-
-    def _look(self) -> None:
-        while not self._stop.is_set():
-            mesh = self._looked.get(POLL)
-            if mesh is None:
-                continue
-            began = time.monotonic()
-            if self._renderer.see(mesh):
-                taken = time.monotonic() - began
-                self._see.add(taken * 1e3)
-                # Looking is for the time that decoding and drawing leave.
-                self._stop.wait(REST * taken)

@@ -54,8 +54,6 @@ def receiving_data(shown: Shown, one_clock: bool) -> dict[str, Any]:
         "drops": {name: counts[name] for name in _DROPS},
         "decode_ms": percentiles(shown.decode_ms),
         "render_ms": percentiles(shown.render_ms),
-        "visibility_ms": percentiles(shown.visibility_ms),
-        "visibility_updates": len(shown.visibility_ms),
         "playout_delay_ms": round(shown.delay_ms, 2),
         "feedback_kbps": round(shown.feedback_bytes * 8 / seconds / 1e3, 2),
         "counts": counts,
@@ -97,7 +95,6 @@ def joined(lives: tuple[Shown, ...]) -> Shown:
         result.at += life.at
         result.decode_ms += life.decode_ms
         result.render_ms += life.render_ms
-        result.visibility_ms += life.visibility_ms
         result.feedback_bytes += life.feedback_bytes
         result.seconds += life.seconds
         result.cpu_seconds += life.cpu_seconds

@@ -15,8 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from esca.captures.geometry import FloatArray
 from esca.rendering.raster import project
-from esca.rendering.shading import paint, texel_planes
-from esca.rendering.zbuffer import visible
+from esca.rendering.shading import draw
 from esca.viewer.heads import Head, Surface
 from esca.viewer.subject import MM, Picture, Subject
 
@@ -127,20 +126,7 @@ class Drawing:
     ) -> None:
         """Draw into columns ``left`` to ``right``."""
         corners = project(surface.vertices.astype(np.float64), projection @ self._placed)
-        if corners[:, 2].min() > 0:  # else it reaches behind the camera, and anywhere
-            across, down = (corners[:, axis] / corners[:, 2] for axis in (0, 1))
-            left, right = max(left, math.floor(across.min())), min(right, math.ceil(across.max()))
-            top, bottom = max(0, math.floor(down.min())), min(len(picture), math.ceil(down.max()))
-        else:
-            top, bottom = 0, len(picture)
-        if left >= right or top >= bottom:
-            return
-        # Only the part of the picture that the head can touch: coordinates begin at its corner.
-        corners[:, :2] -= corners[:, 2:] * (left, top)
-        part = picture[top:bottom, left:right]
-        seen = visible(corners, self._faces, *part.shape[:2])
-        planes = texel_planes(corners, self._faces, self._uvs)
-        paint(part, seen, planes, surface.picture)
+        draw(picture, corners, self._faces, self._uvs, surface.picture, (left, right))
 
 
 def _pixel(projection: FloatArray, point: FloatArray) -> tuple[float, float] | None:

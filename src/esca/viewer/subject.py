@@ -41,7 +41,7 @@ class Subject:
     """A person.
 
     ``codes``: (N, L) of calibration frames. ``texture_scale``, ``texture_offset``: (3,) and
-    (3, T, T): a raw texture, 0 to 255, is ``decoded * scale + offset`` in the first camera's
+    (T, T, 3): a raw texture, 0 to 255, is ``decoded * scale + offset`` in the first camera's
     colours.
     ``covered``: (T, T) texels of the
     chart; ``judged``: the face in it, or all of it where the capture has no regions. ``size``:
@@ -69,7 +69,8 @@ class Subject:
 
     def display(self, texture: Tensor) -> Picture:
         """(T, T, 3) uint8 display texture of a decoded one (3, T, T)."""
-        picture: Picture = display_texture(texture.numpy(), self.texture_offset, self.texture_scale)
+        texels = texture.permute(1, 2, 0).numpy()
+        picture = display_texture(texels, self.texture_offset, self.texture_scale)
         bleed(picture.reshape(-1, 3), *self.border)
         return picture
 
@@ -108,7 +109,10 @@ def load_subject(
         capture=capture,
         codes=codes,
         texture_scale=(factor * capture.texture_std).reshape(3).numpy(),
-        texture_offset=(offset * capture.texture_std + mean).contiguous().numpy(),
+        texture_offset=(offset * capture.texture_std + mean)
+        .permute(1, 2, 0)
+        .numpy()
+        .copy(order="C"),
         border=border,
         covered=chart.foreground,
         judged=_judged(capture, chart.foreground),
