@@ -4,7 +4,16 @@ import numpy as np
 
 from esca.rendering.display import to_display
 from esca.rendering.raster import Raster, barycentrics, project
-from esca.rendering.shading import bleed, display_texture, draw, paint, texel_planes
+from esca.rendering.shading import (
+    PLAIN,
+    RAW,
+    bleed,
+    display_texture,
+    draw,
+    paint,
+    raw_texture,
+    texel_planes,
+)
 from esca.rendering.zbuffer import visible
 
 SIZE, SIDE = (70, 90), 32
@@ -25,7 +34,7 @@ def test_painted_colours_are_bilinear_samples_at_the_surface():
     corners, faces, uvs, texture = scene(1)
     seen = visible(corners, faces, *SIZE)
     picture = np.full((*SIZE, 3), 7, np.uint8)
-    paint(picture, seen, texel_planes(corners, faces, uvs), texture)
+    paint(picture, seen, texel_planes(corners, faces, uvs), texture, PLAIN)
     raster = Raster(seen, barycentrics(corners, faces, seen))
     at = raster.interpolate(uvs.reshape(-1, 2), np.arange(75).reshape(25, 3))
     at = np.clip(at, 0, SIDE - 1)
@@ -48,13 +57,15 @@ def test_painted_colours_are_bilinear_samples_at_the_surface():
 def test_a_mesh_is_drawn_over_what_is_there_and_only_into_its_columns():
     corners, faces, uvs, texture = scene(2)
     expected = np.full((*SIZE, 3), 7, np.uint8)
-    paint(expected, visible(corners, faces, *SIZE), texel_planes(corners, faces, uvs), texture)
+    paint(
+        expected, visible(corners, faces, *SIZE), texel_planes(corners, faces, uvs), texture, PLAIN
+    )
     whole = np.full((*SIZE, 3), 7, np.uint8)
     draw(whole, corners, faces, uvs, texture)
     assert np.abs(whole.astype(int) - expected).max() <= 1  # coordinates begin elsewhere
     assert (whole == expected).mean() > 0.999
     parts = np.full((*SIZE, 3), 7, np.uint8)
-    draw(parts, corners, faces, uvs, texture, (20, 33))
+    draw(parts, corners, faces, uvs, texture, columns=(20, 33))
     assert np.abs(parts[:, 20:33].astype(int) - expected[:, 20:33]).max() <= 1
     assert (parts[:, :20] == 7).all()
     assert (parts[:, 33:] == 7).all()
@@ -80,6 +91,20 @@ def test_display_texture_is_the_display_transform_of_raw_values():
         made = display_texture(memory, offset, scale)
         assert np.abs(made - expected).max() <= 1
         assert (made == expected).mean() > 0.99
+
+
+def test_the_table_of_raw_textures_is_the_display_transform():
+    random = np.random.default_rng(4)
+    texels = random.normal(size=(SIDE, SIDE, 3)).astype(np.float32)
+    offset = random.uniform(-20, 275, (SIDE, SIDE, 3)).astype(np.float32)
+    scale = np.array([40, 90, 20], np.float32)
+    steps = raw_texture(texels, offset, scale)
+    raw = np.clip(texels * scale + offset, 0, 255)
+    assert np.abs(steps / 64 - raw).max() < 1 / 100
+    shown = np.stack([RAW[channel][steps[..., channel]] for channel in range(3)], axis=-1)
+    off = np.abs(shown - np.rint(to_display(raw / 255) * 255))
+    assert off.max() <= 1
+    assert (off == 0).mean() > 0.95
 
 
 def test_bleeding_copies_texels():

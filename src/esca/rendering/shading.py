@@ -1,8 +1,9 @@
 """Pictures of a textured mesh at display rate: compiled passes over triangles, texels and pixels.
 
 Array operations would write and read every intermediate value of every pixel and spend most of
-their time on that; so numba compiles these. Colours are sampled as display values of 8 bits, where
-:mod:`esca.rendering.shade` samples raw values and transforms them afterwards.
+their time on that; so numba compiles these. A texture holds steps of any meaning, a table tells
+their colours: display values in 8 bits, or raw values, sampled before they are transformed as
+:mod:`esca.rendering.shade` does.
 """
 
 import math
@@ -11,10 +12,20 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from esca.rendering.display import BLACK, GAINS, OFFSET, SLOPE
+from esca.rendering.display import BLACK, GAINS, OFFSET, SLOPE, to_display
 from esca.rendering.zbuffer import visible
 
 _GAINS = (GAINS / 255).astype(np.float32)
+PLAIN = np.tile(np.arange(256, dtype=np.uint8), (3, 1))
+"""Table of textures that hold display values."""
+
+RAW_STEPS = 64
+"""Steps of a raw level, of 255, in raw textures: a tenth of a display level where it is darkest."""
+
+_LEVELS = np.arange(255 * RAW_STEPS + 1, dtype=np.float32) / np.float32(255 * RAW_STEPS)
+RAW = np.rint(255 * to_display(np.tile(_LEVELS[:, None], 3))).astype(np.uint8).T.copy()
+"""Table of raw textures."""
+
 _BLACK, _SLOPE, _OFFSET = np.float32(BLACK), np.float32(SLOPE), np.float32(OFFSET)
 
 
@@ -23,14 +34,15 @@ def draw(
     corners: NDArray[np.float64],
     faces: NDArray[np.int64],
     uvs: NDArray[np.float64],
-    texture: NDArray[np.uint8],
+    texture: NDArray[np.unsignedinteger],
+    table: NDArray[np.uint8] = PLAIN,
     columns: tuple[int, int] | None = None,
 ) -> None:
     """Draw a mesh into ``picture`` (H, W, 3), over what is there; both sides of a triangle show.
 
     ``corners``: (V, 3) homogeneous pixels. ``faces``: (F, 3). ``uvs``: (F, 3, 2) columns and rows
-    of their corners in ``texture`` (T, T, 3), whole numbers at texel centres. ``columns``: first
-    and last but one column to draw into.
+    of their corners in ``texture`` (T, T, 3), whole numbers at texel centres. ``table``: (3, L)
+    display value of each of its steps. ``columns``: first column to draw into, and first not to.
     """
     left, right = columns or (0, picture.shape[1])
     top, bottom = 0, len(picture)
@@ -44,7 +56,33 @@ def draw(
     moved = corners - corners[:, 2:] * (left, top, 0)
     part = picture[top:bottom, left:right]
     seen = visible(moved, faces, bottom - top, right - left)
-    paint(part, seen, texel_planes(moved, faces, uvs), texture)
+    paint(part, seen, texel_planes(moved, faces, uvs), texture, table)
+
+
+def raw_texture(
+    texels: NDArray[np.float32], offset: NDArray[np.float32], scale: NDArray[np.float32]
+) -> NDArray[np.uint16]:
+    """(T, T, 3) steps of raw values, 0 to 255: ``texels * scale + offset``; see :data:`RAW`.
+
+    ``texels``, ``offset``: (T, T, 3), ``scale``: (3,).
+    """
+    rows, columns = texels.shape[:2]
+    flat = (np.ascontiguousarray(value).reshape(rows, -1) for value in (texels, offset))
+    steps: NDArray[np.uint16] = _stepped(*flat, np.tile(scale, columns))
+    return steps.reshape(rows, columns, 3)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _stepped(texels: NDArray, offset: NDArray, scale: NDArray) -> NDArray:
+    """Rows (R, C) of channels in turn, ``scale`` (C,)."""
+    rows, columns = texels.shape
+    steps = np.empty((rows, columns), np.uint16)
+    for row in range(rows):
+        for at in range(columns):
+            value = texels[row, at] * scale[at] + offset[row, at]
+            value = min(max(value, np.float32(0)), np.float32(255))
+            steps[row, at] = np.uint16(value * np.float32(RAW_STEPS) + np.float32(0.5))
+    return steps
 
 
 def display_texture(
@@ -113,8 +151,10 @@ def texel_planes(corners: NDArray, faces: NDArray, uvs: NDArray) -> NDArray:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def paint(picture: NDArray, triangle: NDArray, planes: NDArray, texture: NDArray) -> None:
-    """Draw a display texture (T, T, 3) uint8 into a picture (H, W, 3) uint8.
+def paint(
+    picture: NDArray, triangle: NDArray, planes: NDArray, texture: NDArray, table: NDArray
+) -> None:
+    """Draw a texture (T, T, 3) of the steps of ``table`` (3, L) into a picture (H, W, 3) uint8.
 
     ``triangle``: (H, W) face of each pixel, -1 leaves it as it is. ``planes``: (F, 9) of all faces.
     Bilinear, clamped at the border.
@@ -148,4 +188,5 @@ def paint(picture: NDArray, triangle: NDArray, planes: NDArray, texture: NDArray
                 upper += (np.float32(texels[beside]) - upper) * sideways
                 lower = np.float32(texels[here + below])
                 lower += (np.float32(texels[beside + below]) - lower) * sideways
-                shown[x, channel] = np.uint8(upper + (lower - upper) * downwards + np.float32(0.5))
+                step = upper + (lower - upper) * downwards + np.float32(0.5)
+                shown[x, channel] = table[channel, np.uintp(np.uint32(step))]

@@ -42,23 +42,35 @@ def visible(corners: NDArray, faces: NDArray, rows: int, columns: int) -> NDArra
         second_0 = (cx * ay - ax * cy) / area
         to_a, to_b, far = 1 / a[2] - 1 / c[2], 1 / b[2] - 1 / c[2], 1 / c[2]
         slope = first_x * to_a + second_x * to_b
+        third_x = -first_x - second_x
+        # Where the weights' zeros move per unit of weight; a weight that does not change along a
+        # row leaves the row whole or empty.
+        first_per = -1 / first_x if first_x != 0 else 0.0
+        second_per = -1 / second_x if second_x != 0 else 0.0
+        third_per = -1 / third_x if third_x != 0 else 0.0
         for row in range(top, bottom + 1):
             y = row + 0.5
             first, second = first_y * y + first_0, second_y * y + second_0
+            third = 1 - first - second
             low, high = 0.5, columns - 0.5
-            for side in range(3):
-                if side == 0:
-                    value, step = first, first_x
-                elif side == 1:
-                    value, step = second, second_x
-                else:
-                    value, step = 1 - first - second, -first_x - second_x
-                if step > 0:
-                    low = max(low, -value / step - _EDGE)
-                elif step < 0:
-                    high = min(high, -value / step + _EDGE)
-                elif value < 0:
-                    high = -1.0
+            if first_x > 0:
+                low = max(low, first * first_per - _EDGE)
+            elif first_x < 0:
+                high = min(high, first * first_per + _EDGE)
+            elif first < 0:
+                continue
+            if second_x > 0:
+                low = max(low, second * second_per - _EDGE)
+            elif second_x < 0:
+                high = min(high, second * second_per + _EDGE)
+            elif second < 0:
+                continue
+            if third_x > 0:
+                low = max(low, third * third_per - _EDGE)
+            elif third_x < 0:
+                high = min(high, third * third_per + _EDGE)
+            elif third < 0:
+                continue
             start, end = int(np.ceil(low - 0.5)), int(np.floor(high - 0.5))
             at = far + first * to_a + second * to_b + slope * 0.5
             for column in range(start, end + 1):

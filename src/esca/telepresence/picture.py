@@ -43,11 +43,11 @@ class Renderer:
 
     def draw(self, texels: NDArray[np.float32], mesh: Tensor) -> Picture:
         """(H, W, 3) uint8 display picture of a decoded texture (T, T, 3) and ``mesh`` (3V,)."""
-        texture = self._shading.display_texture(texels, self._offset, self._scale)
+        texture = self._shading.raw_texture(texels, self._offset, self._scale)
         self._shading.bleed(texture.reshape(-1, 3), *self._persona.border)
         picture = np.zeros((*self.size, 3), np.uint8)
         corners = project(self._vertices(mesh), self._projection)
-        self._shading.draw(picture, corners, self._faces, self._uvs, texture)
+        self._shading.draw(picture, corners, self._faces, self._uvs, texture, self._shading.RAW)
         return picture
 
     def _vertices(self, mesh: Tensor) -> NDArray[np.float64]:

@@ -126,7 +126,7 @@ class Drawing:
     ) -> None:
         """Draw into columns ``left`` to ``right``."""
         corners = project(surface.vertices.astype(np.float64), projection @ self._placed)
-        draw(picture, corners, self._faces, self._uvs, surface.picture, (left, right))
+        draw(picture, corners, self._faces, self._uvs, surface.picture, columns=(left, right))
 
 
 def _pixel(projection: FloatArray, point: FloatArray) -> tuple[float, float] | None:
