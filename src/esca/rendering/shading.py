@@ -67,8 +67,8 @@ def raw_texture(
     ``texels``, ``offset``: (T, T, 3), ``scale``: (3,).
     """
     rows, columns = texels.shape[:2]
-    flat = (np.ascontiguousarray(value).reshape(rows, -1) for value in (texels, offset))
-    steps: NDArray[np.uint16] = _stepped(*flat, np.tile(scale, columns))
+    values, means = (np.ascontiguousarray(one).reshape(rows, -1) for one in (texels, offset))
+    steps: NDArray[np.uint16] = _stepped(values, means, np.tile(scale, columns))
     return steps.reshape(rows, columns, 3)
 
 
@@ -94,9 +94,9 @@ def display_texture(
     :func:`esca.rendering.display.to_display`.
     """
     rows, columns = texels.shape[:2]
-    flat = (np.ascontiguousarray(value).reshape(rows, -1) for value in (texels, offset))
-    factors = (np.tile(value, columns) for value in (scale, _GAINS))
-    shown: NDArray[np.uint8] = _displayed(*flat, *factors)
+    values, means = (np.ascontiguousarray(one).reshape(rows, -1) for one in (texels, offset))
+    factors = np.tile(scale, columns), np.tile(_GAINS, columns)
+    shown: NDArray[np.uint8] = _displayed(values, means, *factors)
     return shown.reshape(rows, columns, 3)
 
 
