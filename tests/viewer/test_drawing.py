@@ -32,14 +32,15 @@ def head(subject, seed: int, label: str = "", colour: int | None = None) -> Head
     texture = random.integers(90, 256, (8, 8, 3)).repeat(side // 8, 0).repeat(side // 8, 1)
     if colour is not None:
         texture[:] = colour
-    return Head(label, (seed,), (Surface(vertices.astype(np.float32), texture.astype(np.uint8)),))
+    surface = Surface(vertices.astype(np.float32), texture.astype(np.uint8))
+    return Head(label, (seed,), (lambda: surface,))
 
 
 @pytest.mark.parametrize("azimuth", [0.0, 0.5, -0.9])
 def test_one_head_is_what_rays_see(subject, azimuth):
     one, seen_from = head(subject, 1), eye(azimuth, 9.0)
     picture = Drawing(subject).draw([one], seen_from)
-    (surface,) = one.surfaces
+    surface = one.surfaces[0]()
     topology = subject.capture.topology
     placed = (surface.vertices.astype(np.float64) - subject.centre) * MM
     raster = rasterize(placed, topology.faces, seen_from.projection, SIZE)

@@ -27,12 +27,16 @@ def asked(heads: Heads, **look) -> list:
     return heads.make(Look(**look), heads.subject.codes[0], front)
 
 
+def surfaces(head) -> list:
+    return [make() for make in head.surfaces]
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_has_its_heads(heads, layout):
     made = asked(heads, layout=layout)
     assert len(made) == (3 if layout == "Side by side" else 1)
     side = heads.subject.avatar.texture_size
-    assert all(one.picture.shape == (side, side, 3) for head in made for one in head.surfaces)
+    assert all(one.picture.shape == (side, side, 3) for head in made for one in surfaces(head))
     assert [len(head.surfaces) for head in made] == [2 if layout == "Split" else 1] * len(made)
 
 
@@ -40,12 +44,12 @@ def test_keys_tell_what_changed_and_nothing_is_decoded_twice(heads):
     first = asked(heads)
     same = asked(heads)
     assert all(a.key == b.key for a, b in zip(first, same, strict=True))
-    assert all(a.surfaces == b.surfaces for a, b in zip(first[:2], same[:2], strict=True))
+    assert all(surfaces(a) == surfaces(b) for a, b in zip(first[:2], same[:2], strict=True))
     other = asked(heads, candidate=1)
-    assert other[0].surfaces == first[0].surfaces
+    assert surfaces(other[0]) == surfaces(first[0])
     assert [a.key == b.key for a, b in zip(first, other, strict=True)] == [True, False, False]
     signed = asked(heads, candidate=1, error=ERRORS[1])
-    assert signed[1].surfaces == other[1].surfaces
+    assert surfaces(signed[1]) == surfaces(other[1])
     assert signed[2].key != other[2].key
 
 
@@ -63,7 +67,7 @@ def test_differences_of_a_decoder_from_itself_are_nothing(heads):
 def test_a_split_head_holds_both_and_its_cut(heads):
     (split,) = asked(heads, layout="Split", split=0.25)
     fp32, own = asked(heads, layout="fp32"), asked(heads, layout="Quantized")
-    assert split.surfaces == (*fp32[0].surfaces, *own[0].surfaces)
+    assert surfaces(split) == [*surfaces(fp32[0]), *surfaces(own[0])]
     assert split.cut == 0.25
 
 

@@ -110,14 +110,14 @@ class Drawing:
     ) -> None:
         columns = picture.shape[1]
         if len(head.surfaces) == 1:
-            self._surface(picture, head.surfaces[0], projection, 0, columns)
+            self._surface(picture, head.surfaces[0](), projection, 0, columns)
             return
         middle, edge = _pixel(projection, np.zeros(3)), _pixel(projection, right * self._width / 2)
         if middle is None or edge is None:
             return
         cut = round(float(np.clip(middle[0] + head.cut * (edge[0] - middle[0]), 0, columns)))
-        self._surface(picture, head.surfaces[0], projection, 0, cut)
-        self._surface(picture, head.surfaces[1], projection, cut, columns)
+        self._surface(picture, head.surfaces[0](), projection, 0, cut)
+        self._surface(picture, head.surfaces[1](), projection, cut, columns)
         line = picture[:, max(cut - 1, 0) : min(cut + 1, columns)]
         line[(line != BACKGROUND).any(2)] = _CUT
 

@@ -1,11 +1,11 @@
 """From a look, a code and a direction to heads: decoded surfaces and maps of their errors."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -49,12 +49,13 @@ class Surface:
 @dataclass(frozen=True, eq=False)
 class Head:
     """One head: ``key`` tells what it shows. Of two ``surfaces`` one is seen left and one right of
-    ``cut``, which is -1 at the head's edge on the left of the page and 1 at the other.
+    ``cut``, which is -1 at the head's edge on the left of the page and 1 at the other. Each is made
+    when it is drawn, so that the next head is decoded meanwhile.
     """
 
     label: str
     key: tuple[object, ...]
-    surfaces: tuple[Surface, ...]
+    surfaces: tuple[Callable[[], Surface], ...]
     cut: float = 0.0
 
 
@@ -72,7 +73,7 @@ class Differences:
 
 
 class Heads:
-    """Makes heads; asked from one thread, it decodes in two."""
+    """Makes heads; asked from one thread, it decodes in two. Surfaces may be made in another."""
 
     def __init__(self, subject: Subject, decoders: Decoders) -> None:
         self.subject = subject
@@ -99,17 +100,18 @@ class Heads:
             self._pair = made[None], made[index]
         name = f"{chosen.method} {chosen.bits}"
         if look.layout == "fp32":
-            return [Head("fp32", (None, moment), (made[None],))]
-        quantized = Head(name, (index, moment), (made[index],))
+            return [Head("fp32", (None, moment), (lambda: made[None],))]
+        quantized = Head(name, (index, moment), (lambda: made[index],))
         if look.layout == "Quantized":
             return [quantized]
         if look.layout == "Split":
-            both = (made[None], made[index])
+            both = (lambda: made[None], lambda: made[index])
             return [Head(f"fp32  |  {name}", (look, moment), both, look.split)]
-        error = Head(look.error, (look, moment), (self._error(look),))
+        pair = self._pair
+        error = Head(look.error, (look, moment), (lambda: self._error(pair, look),))
         if look.layout == "Error":
             return [error]
-        return [Head("fp32", (None, moment), (made[None],)), quantized, error]
+        return [Head("fp32", (None, moment), (lambda: made[None],)), quantized, error]
 
     def differences(self) -> Differences | None:
         """Of the last two heads that were decoded together; None before there were any."""
@@ -142,13 +144,13 @@ class Heads:
         texture, mesh = timed.decode(code, view)
         return Surface(self.subject.millimetres(mesh), self.subject.display(texture))
 
-    def _error(self, look: Look) -> Surface:
-        assert self._pair is not None
-        reference, quantized = self._pair
+    def _error(self, pair: tuple[Surface, Surface] | None, look: Look) -> Surface:
+        assert pair is not None
+        reference, quantized = pair
         if look.error == "Signed difference":
             off = quantized.picture.astype(np.int16) - reference.picture
             return Surface(reference.vertices, signed_texture(off @ _LUMA, look.full))
-        error = self._visible(self._pair)
+        error = self._visible(pair)
         grey = reference.picture[..., 1]
         return Surface(reference.vertices, heat_texture(error, grey, look.full))
 
@@ -156,6 +158,8 @@ class Heads:
         """(T, T); outside the chart both are alike, so that what nobody sees does not leak in."""
         if self._seen is None or self._seen[0] is not pair:
             base, test = (luminance(decoded.picture) for decoded in pair)
-            test = torch.where(torch.from_numpy(self.subject.covered), test, base)
-            self._seen = pair, visible_error(test, base, self._scale).numpy()
+            np.copyto(test, base, where=~self.subject.covered)
+            seen = visible_error(test, base, self._scale).astype(np.float32, copy=False)
+            self._seen = pair, seen
+            return seen
         return self._seen[1]

@@ -10,11 +10,8 @@ motion, no gaze, and texels instead of pixels, so seams of the chart are not cro
 import math
 
 import numpy as np
-import torch
 from numba import njit
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from esca.errors import EscaError
 
@@ -41,7 +38,7 @@ def texels_per_degree(millimetres: float, distance: float = VIEWING_DISTANCE_MM)
 
 
 def band_frequency(band: int) -> float:
-    """Cycles a texel at which a band of :func:`bands` responds most; 0 is the finest."""
+    """Cycles a texel at which a band responds most; 0 is the finest."""
     return _FIRST_PEAK if band == 0 else _SECOND_PEAK * 2.0 ** (1 - band)
 
 
@@ -57,9 +54,37 @@ def sensitivity(frequency: float, luminance: float, field: float = 10.0) -> floa
     return optics / math.sqrt((1 + 144 / field**2 + 0.64 * square) * noise)
 
 
-def luminance(picture: NDArray[np.uint8]) -> Tensor:
-    """(H, W) float32 cd/m² of a display picture (H, W, 3)."""
-    return torch.from_numpy(_added(picture, _LUMINANCES))
+def luminance(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(H, W) cd/m² of a display picture (H, W, 3)."""
+    total: NDArray[np.float32] = _added(picture, _LUMINANCES)
+    return total
+
+
+def visible_error(
+    test: NDArray[np.floating],
+    reference: NDArray[np.floating],
+    texels_per_degree: float,
+    count: int = BANDS,
+) -> NDArray[np.floating]:
+    """(H, W) how far above the threshold of sight two luminance pictures (H, W) differ.
+
+    In multiples of the threshold. A band is what averaging 2 x 2 pixels loses, where averages are
+    brought back bilinearly; ``count`` bands add up as the root of their squares. EscaError unless H
+    and W are multiples of ``2^count``.
+    """
+    rows, columns = reference.shape
+    if rows % 2**count or columns % 2**count:
+        raise EscaError(f"texture: {rows} x {columns}, expected multiples of {2**count}")
+    adapted = float(reference.mean()) + BLACK_LUMINANCE
+    fine = [(test - reference, reference)]
+    for _ in range(count):
+        difference, base = fine[-1]
+        fine.append((_halved(difference), _halved(base)))
+    total = np.zeros_like(fine[-1][0])
+    for band in reversed(range(count)):
+        weight = sensitivity(band_frequency(band) * texels_per_degree, adapted)
+        total = _energy(fine[band][0], *fine[band + 1], total, weight)
+    return np.sqrt(total, out=total)
 
 
 @njit(cache=True, nogil=True)
@@ -74,49 +99,51 @@ def _added(picture: NDArray, tables: NDArray) -> NDArray:
     return total
 
 
-def bands(values: Tensor, count: int = BANDS) -> tuple[list[Tensor], list[Tensor]]:
-    """Band-pass and low-pass pictures of (N, H, W): what averaging 2 x 2 pixels loses, repeatedly.
+@njit(cache=True, nogil=True)
+def _halved(fine: NDArray) -> NDArray:
+    """Means of 2 x 2 values."""
+    rows, columns = fine.shape
+    coarse = np.empty((rows // 2, columns // 2), fine.dtype)
+    quarter = fine.dtype.type(0.25)
+    for row in range(rows // 2):
+        upper, lower = fine[2 * row], fine[2 * row + 1]
+        for column in range(columns // 2):
+            here = 2 * column
+            coarse[row, column] = quarter * (
+                upper[here] + upper[here + 1] + lower[here] + lower[here + 1]
+            )
+    return coarse
 
-    Band k has a side of ``H / 2^k``; its low-pass picture is the average, brought back to that side
-    bilinearly. ``H`` and ``W`` must be multiples of ``2^count``.
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _energy(
+    difference: NDArray, coarse: NDArray, ground: NDArray, below: NDArray, weight: float
+) -> NDArray:
+    """Squares of a band's visible contrast, and the sum ``below`` it.
+
+    ``difference``: (H, W). The difference's averages ``coarse``, those of the reference ``ground``
+    and ``below``: (H/2, W/2), brought to (H, W) bilinearly.
     """
-    rows, columns = values.shape[-2:]
-    if rows % 2**count or columns % 2**count:
-        raise EscaError(f"texture: {rows} x {columns}, expected multiples of {2**count}")
-    passed, low = [], []
-    fine = values[None]
-    for _ in range(count):
-        # Bilinear at half the size is the mean of 2 x 2, and several times as fast as pooling.
-        coarse = _resized(fine, 0.5)
-        back = _resized(coarse, 2)
-        passed.append((fine - back)[0])
-        low.append(back[0])
-        fine = coarse
-    return passed, low
-
-
-def visible_error(
-    test: Tensor, reference: Tensor, texels_per_degree: float, count: int = BANDS
-) -> Tensor:
-    """(H, W) how far above the threshold of sight two luminance pictures (H, W) differ.
-
-    In multiples of the threshold; bands add up as the root of their squares.
-    """
-    passed, low = bands(torch.stack([test - reference, reference]), count)
-    adapted = float(reference.mean()) + BLACK_LUMINANCE
-    total = torch.zeros(())
-    for band in reversed(range(count)):
-        weight = sensitivity(band_frequency(band) * texels_per_degree, adapted)
-        seen = passed[band][0] / (low[band][1].clamp_min(0) + BLACK_LUMINANCE) * weight
-        energy = seen.square()
-        if band < count - 1:
-            energy += _resized(total[None, None], 2)[0, 0]
-        total = energy
-    return total.sqrt_()
-
-
-def _resized(values: Tensor, factor: float) -> Tensor:
-    return functional.interpolate(values, scale_factor=factor, mode="bilinear", align_corners=False)
+    rows, columns = difference.shape
+    near, far = difference.dtype.type(0.75), difference.dtype.type(0.25)
+    factor = difference.dtype.type(weight)
+    black, zero = difference.dtype.type(BLACK_LUMINANCE), difference.dtype.type(0)
+    energy = np.empty_like(difference)
+    lines = np.empty((3, columns // 2), difference.dtype)
+    for row in range(rows):
+        here = row // 2
+        other = min(max(here + (1 if row % 2 else -1), 0), rows // 2 - 1)
+        for part, values in enumerate((coarse, ground, below)):
+            for column in range(columns // 2):
+                lines[part, column] = near * values[here, column] + far * values[other, column]
+        for column in range(columns):
+            here = column // 2
+            other = min(max(here + (1 if column % 2 else -1), 0), columns // 2 - 1)
+            low = near * lines[0, here] + far * lines[0, other]
+            light = max(near * lines[1, here] + far * lines[1, other], zero) + black
+            seen = (difference[row, column] - low) / light * factor
+            energy[row, column] = seen * seen + near * lines[2, here] + far * lines[2, other]
+    return energy
 
 
 def _linear(encoded: NDArray[np.floating]) -> NDArray[np.floating]:
