@@ -116,8 +116,8 @@ def test_the_display_texture_is_the_decoded_one_in_display_values(subject):
 
     texture = torch.randn(3, 256, 256, generator=torch.Generator().manual_seed(0))
     made = subject.display(texture)
-    raw = texture.permute(1, 2, 0).numpy() * subject.texture_scale + subject.texture_offset
-    expected = np.rint(to_display(np.clip(raw, 0, 255) / 255) * 255)
+    raw = texture.numpy() * subject.texture_scale[:, None, None] + subject.texture_offset
+    expected = np.rint(to_display(np.clip(raw.transpose(1, 2, 0), 0, 255) / 255) * 255)
     inner = np.ones((256, 256), bool)
     inner.ravel()[subject.border[0]] = False
     assert np.abs(made[inner] - expected[inner]).max() <= 1

@@ -85,33 +85,29 @@ def _stepped(texels: NDArray, offset: NDArray, scale: NDArray) -> NDArray:
     return steps
 
 
-def display_texture(
-    texels: NDArray[np.float32], offset: NDArray[np.float32], scale: NDArray[np.float32]
-) -> NDArray[np.uint8]:
+@njit(cache=True, nogil=True, error_model="numpy")
+def display_texture(texels: NDArray, offset: NDArray, scale: NDArray) -> NDArray:
     """(T, T, 3) uint8 display values of raw ones, 0 to 255: ``texels * scale + offset``.
 
-    ``texels``, ``offset``: (T, T, 3), ``scale``: (3,). The same as
+    ``texels``, ``offset``: (3, T, T) float32, ``scale``: (3,). The same as
     :func:`esca.rendering.display.to_display`.
     """
-    rows, columns = texels.shape[:2]
-    values, means = (np.ascontiguousarray(one).reshape(rows, -1) for one in (texels, offset))
-    factors = np.tile(scale, columns), np.tile(_GAINS, columns)
-    shown: NDArray[np.uint8] = _displayed(values, means, *factors)
-    return shown.reshape(rows, columns, 3)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _displayed(texels: NDArray, offset: NDArray, scale: NDArray, gains: NDArray) -> NDArray:
-    """Rows (R, C) of channels in turn, ``scale`` and ``gains`` (C,)."""
-    rows, columns = texels.shape
-    shown = np.empty((rows, columns), np.uint8)
+    _, rows, columns = texels.shape
+    shown = np.empty((rows, columns, 3), np.uint8)
+    line = np.empty((3, columns), np.uint8)
     for row in range(rows):
+        for channel in range(3):
+            values, means = texels[channel, row], offset[channel, row]
+            factor, gain = scale[channel], _GAINS[channel]
+            for at in range(columns):
+                value = values[at] * factor + means[at]
+                value = min(max(value, np.float32(0)), np.float32(255)) * gain - _BLACK
+                value = np.sqrt(min(max(value, np.float32(0)), np.float32(2)) * _SLOPE) - _OFFSET
+                value = min(max(value, np.float32(0)), np.float32(1))
+                line[channel, at] = np.uint8(value * np.float32(255) + np.float32(0.5))
         for at in range(columns):
-            value = texels[row, at] * scale[at] + offset[row, at]
-            value = min(max(value, np.float32(0)), np.float32(255)) * gains[at] - _BLACK
-            value = np.sqrt(min(max(value, np.float32(0)), np.float32(2)) * _SLOPE) - _OFFSET
-            value = min(max(value, np.float32(0)), np.float32(1))
-            shown[row, at] = np.uint8(value * np.float32(255) + np.float32(0.5))
+            for channel in range(3):
+                shown[row, at, channel] = line[channel, at]
     return shown
 
 

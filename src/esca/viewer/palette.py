@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -34,10 +35,23 @@ def heat_texture(error: NDArray[np.float32], grey: Picture, full: float) -> Pict
 
     ``full``: the error that has the last colour.
     """
-    level = np.clip(error * ((LEVELS - 1) / full) + 0.5, 0, LEVELS - 1).astype(np.uint16)
-    level *= LEVELS
-    level += grey >> 2
-    return _heat_table().take(level, axis=0)
+    texels: Picture = _coloured(error, grey, (LEVELS - 1) / full, _heat_table())
+    return texels
+
+
+@njit(cache=True, nogil=True)
+def _coloured(error: NDArray, grey: NDArray, factor: float, table: NDArray) -> NDArray:
+    """Rows of ``table`` (LEVELS * LEVELS, 3) by level of ``error * factor`` and of ``grey``."""
+    rows, columns = error.shape
+    texels = np.empty((rows, columns, 3), np.uint8)
+    scale, most, half = np.float32(factor), np.float32(LEVELS - 1), np.float32(0.5)
+    for row in range(rows):
+        for column in range(columns):
+            level = np.uint32(min(max(error[row, column] * scale + half, half), most))
+            colour = table[level * LEVELS + (grey[row, column] >> 2)]
+            for channel in range(3):
+                texels[row, column, channel] = colour[channel]
+    return texels
 
 
 def signed_texture(difference: NDArray[np.float32], full: float) -> Picture:

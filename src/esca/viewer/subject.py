@@ -41,7 +41,7 @@ class Subject:
     """A person.
 
     ``codes``: (N, L) of calibration frames. ``texture_scale``, ``texture_offset``: (3,) and
-    (T, T, 3): a raw texture, 0 to 255, is ``decoded * scale + offset`` in the first camera's
+    (3, T, T): a raw texture, 0 to 255, is ``decoded * scale + offset`` in the first camera's
     colours.
     ``covered``: (T, T) texels of the
     chart; ``judged``: the face in it, or all of it where the capture has no regions. ``size``:
@@ -69,8 +69,9 @@ class Subject:
 
     def display(self, texture: Tensor) -> Picture:
         """(T, T, 3) uint8 display texture of a decoded one (3, T, T)."""
-        texels = texture.permute(1, 2, 0).numpy()
-        picture = display_texture(texels, self.texture_offset, self.texture_scale)
+        picture: Picture = display_texture(
+            texture.contiguous().numpy(), self.texture_offset, self.texture_scale
+        )
         bleed(picture.reshape(-1, 3), *self.border)
         return picture
 
