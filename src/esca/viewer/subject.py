@@ -110,10 +110,7 @@ def load_subject(
         capture=capture,
         codes=codes,
         texture_scale=(factor * capture.texture_std).reshape(3).numpy(),
-        texture_offset=(offset * capture.texture_std + mean)
-        .permute(1, 2, 0)
-        .numpy()
-        .copy(order="C"),
+        texture_offset=(offset * capture.texture_std + mean).contiguous().numpy(),
         border=border,
         covered=chart.foreground,
         judged=_judged(capture, chart.foreground),
