@@ -46,7 +46,7 @@ def main() -> None:
             wait_for(page.server.get_clients, "browser")
             begin(page, wanted.segment)
             for layout in LAYOUTS:
-                page.session.change_look(layout=layout)
+                page.panel.layout.value = layout
                 time.sleep(SETTLE)
                 rate, spent = measured(page, wanted.seconds)
                 print(f"| {window} | {layout} | {rate:.1f} | {spent:.0f} |", flush=True)

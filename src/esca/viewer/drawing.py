@@ -153,7 +153,9 @@ def _write(picture: Picture, text: str, at: tuple[float, float]) -> None:
 def _letters(text: str, size: int) -> NDArray[np.float32]:
     """(H, W) how much of each pixel the letters cover."""
     font = ImageFont.load_default(size)
-    left, top, right, bottom = font.getbbox(text)
-    picture = Image.new("L", (math.ceil(right - left), math.ceil(bottom - top)))
-    ImageDraw.Draw(picture).text((-left, -top), text, fill=255, font=font)
+    left, _, right, _ = font.getbbox(text)
+    # All have one height, so that labels beside each other stand on one line.
+    _, _, _, height = font.getbbox("|g")
+    picture = Image.new("L", (math.ceil(right - left), math.ceil(height)))
+    ImageDraw.Draw(picture).text((-left, 0), text, fill=255, font=font)
     return np.asarray(picture, np.float32) / np.float32(255)

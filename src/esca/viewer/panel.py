@@ -23,7 +23,10 @@ SIDE = math.radians(55)
 
 
 class Panel:
-    """Controls of one server that drive a session and tell what it reports."""
+    """Controls of one server that drive a session and tell what it reports.
+
+    ``layout``: the control that chooses one of :data:`LAYOUTS`.
+    """
 
     def __init__(self, server: viser.ViserServer, session: Session) -> None:
         self._gui = server.gui
@@ -78,6 +81,7 @@ class Panel:
     def _view(self) -> None:
         gui, session = self._gui, self._session
         layout = gui.add_dropdown("Show", LAYOUTS, initial_value=session.wish.look.layout)
+        self.layout = layout
         split = gui.add_slider(
             "Cut",
             -1.0,

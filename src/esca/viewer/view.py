@@ -38,6 +38,7 @@ class Page:
 
     server: viser.ViserServer
     session: Session
+    panel: Panel
     address: str
 
 
@@ -78,10 +79,10 @@ def serving(
     with contextlib.redirect_stdout(io.StringIO()):
         server = viser.ViserServer(host=host, port=port, label="esca view", verbose=False)
     session = Session(server, subject, decoders, expressions(subject.codes, SLIDERS), Look())
-    Panel(server, session)
+    panel = Panel(server, session)
     session.start()
     try:
-        yield Page(server, session, f"http://{host}:{server.get_port()}")
+        yield Page(server, session, panel, f"http://{host}:{server.get_port()}")
     finally:
         session.stop()
         server.stop()
