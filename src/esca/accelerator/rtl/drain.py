@@ -86,8 +86,8 @@ class Drain(wiring.Component):
     the epilogue's latency: its outputs are where the next cycle finds them.
 
     ``drain`` .. ``drained``: of the accumulators. ``constants``: written before a frame.
-    ``extras_write``: words of texel biases. ``writes`` of the banks, if ``writing``, which ``soon``
-    says two cycles ahead. ``store_start``, ``store``, ``sent``: of stores.
+    ``extras_write``: words of texel biases. ``writes`` of the banks. ``store_start``, ``store``,
+    ``sent``: of stores.
     """
 
     def __init__(self, p: Parameters, sizes: DrainSizes) -> None:
@@ -109,8 +109,6 @@ class Drain(wiring.Component):
                 "drained": In(data.ArrayLayout(signed(SUM_BITS), p.columns)),
                 "constants": In(constants_write(sizes.constants)),
                 "extras_write": In(self.extras.signature.members["write"].shape),
-                "soon": Out(1),
-                "writing": Out(1),
                 "writes": Out(accesses_shape(p, sizes.bank_words)),
                 "store_start": In(1),
                 "store": In(STORE),
@@ -186,8 +184,6 @@ class Drain(wiring.Component):
         m.d.comb += [
             assemble.values.eq(values),
             assemble.target.eq(delayed(m, outputs.target, target, later - PLACE_LATENCY)),
-            self.soon.eq(delayed(m, outputs.target.on, 1, later - PLACE_LATENCY - 1)),
-            self.writing.eq(assemble.on),
             self.writes.eq(assemble.writes),
             results.values.eq(values),
             results.runs.eq(delayed(m, places.runs, runs, later - RESULT_LATENCY - 1)),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from esca.accelerator.axes import Ints
+from esca.accelerator.events import simulate
 from esca.accelerator.program import MachineProgram
 from esca.accelerator.rtl.adapt import (
     HardwareJob,
@@ -14,8 +15,9 @@ from esca.accelerator.rtl.adapt import (
     tensor_shapes,
     with_feed,
 )
+from esca.accelerator.rtl.bank_turns import BankTurns
 from esca.accelerator.rtl.column_constants import Column
-from esca.accelerator.rtl.commands import CommandQueue, command_queues, queue_names
+from esca.accelerator.rtl.commands import FEED, CommandQueue, command_queues, queue_names
 from esca.accelerator.rtl.dram_maps import Bytes, packed_rows, row_pitch, unpacked_rows
 from esca.accelerator.rtl.encode import (
     DramPlaces,
@@ -28,6 +30,7 @@ from esca.accelerator.rtl.program_payloads import Payloads
 from esca.accelerator.rtl.region_layouts import region_layouts
 from esca.accelerator.rtl.weight_program import program_weights
 from esca.accelerator.rtl.whole_stores import with_whole_stores
+from esca.accelerator.schedule import SERVERS
 from esca.accelerator.workload import TensorShape
 
 
@@ -48,6 +51,18 @@ class HardwareProgram:
     maps: Mapping[str, int]
     directory: int
     image: Bytes
+
+    def starts(self) -> list[int]:
+        """Start cycles of the ``jobs`` by the simulator, with what the banks of activations hold
+        up.
+        """
+        records = [
+            payload
+            for one, payload in zip(self.fed, self.payloads, strict=True)
+            if one.job.queue != FEED
+        ]
+        turns = BankTurns(self.jobs, records, self.program.config)
+        return simulate([one.job for one in self.jobs], SERVERS, turns)
 
     def _rows(self, name: str) -> tuple[TensorShape, int, slice]:
         tensor, bus = tensor_shapes(self.program.workload)[name], bus_bytes(self.program.config)

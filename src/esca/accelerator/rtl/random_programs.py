@@ -80,7 +80,9 @@ def _graph(
     """x -> texture: one to three convolutions with biases, slopes or neither."""
     columns = config.array.columns
     wide = 2 * max(bus_bytes(config), config.array.rows)  # whole bus words in 4 bits, too
-    channels, side = wide, tuple(int(n) for n in rng.integers(2, 6, 2))
+    # Small maps come at once; of some inputs a window of rows is held, and the others follow.
+    sides = (2, 6) if rng.integers(4) else (10, 20)
+    channels, side = wide, tuple(int(n) for n in rng.integers(*sides, 2))
     nodes, last = [Node("x", Input(), (), (channels, *side))], "x"
     layers = int(rng.integers(1, 4))
     for number in range(layers):

@@ -5,7 +5,7 @@ array and the epilogue back into them, or out to memory.
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux
+from amaranth.hdl import Cat, Module, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,6 +13,7 @@ from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.rtl.activations import bank_words
 from esca.accelerator.rtl.adapt import bus_bytes
 from esca.accelerator.rtl.axi import ADDRESS_BITS, Axi
+from esca.accelerator.rtl.bank_writes import BankWrites
 from esca.accelerator.rtl.commands import FEED, CommandQueue, command_queues, queue_names
 from esca.accelerator.rtl.constants_ram import constants_write
 from esca.accelerator.rtl.control import server_names
@@ -112,26 +113,37 @@ class Top(wiring.Component):
         ]
         for number, queue in enumerate(moved):
             m.d.comb += getattr(dma, f"head_{queue.name}").eq(payload[queue.name])
-            m.d.comb += result[queue.name].eq(dma.resulting[number])
+            if queue.name != "loads":
+                m.d.comb += result[queue.name].eq(dma.resulting[number])
         wiring.connect(m, wiring.flipped(self.axi), dma.axi)
         m.d.comb += [
             dma.sent_stores.valid.eq(drain.sent.valid),
             dma.sent_stores.payload.eq(drain.sent.payload),
             drain.sent.ready.eq(dma.sent_stores.ready),
         ]
-        self._loaded(m, platform, moved, (dma, path, drain))
+        due = dma.resulting[[queue.name for queue in moved].index("loads")]
+        self._loaded(m, platform, moved, (dma, path, drain), (due, result["loads"]))
         return m
 
     def _loaded(
-        self, m: Module, platform: object, queues: Sequence[CommandQueue], parts: tuple[Any, ...]
+        self,
+        m: Module,
+        platform: object,
+        queues: Sequence[CommandQueue],
+        parts: tuple[Any, ...],
+        results: tuple[Value, Value],
     ) -> None:
         """Words of loads go where their queue's jobs say; the epilogue's writes of the banks come
-        first.
+        first. ``results``: when those of loads of rows are due, and when they are there.
         """
         dma, path, drain = parts
         loader = place(
             m, platform, "loader", "loader",
             lambda: LoadRows(self.p, self.words, self.bus_bytes),
+        )  # fmt: skip
+        writes = place(
+            m, platform, "bank_writes", "bank_writes",
+            lambda: BankWrites(self.p, self.words, self.bus_bytes),
         )  # fmt: skip
         word = dma.loaded.payload
         mine, taken, detail = {}, {}, {}
@@ -140,7 +152,7 @@ class Top(wiring.Component):
             taken[queue.name] = dma.loaded.valid & dma.loaded.ready & word.queue[number]
             detail[queue.name] = data.View(queue.payload, word.detail[: queue.payload.size])
         m.d.comb += [
-            dma.loaded.ready.eq(~(mine["loads"] & drain.soon)),
+            dma.loaded.ready.eq(~mine["loads"] | writes.room),
             path.weights.valid.eq(taken["weights"]),
             path.weights.ring.eq(detail["weights"].ring),
             path.weights.word.eq(word.word),
@@ -153,6 +165,12 @@ class Top(wiring.Component):
             loader.payload.eq(detail["loads"]),
             loader.row.eq(word.row),
             loader.word.eq(word.word),
+            loader.last.eq(word.last),
             loader.data.eq(word.data),
-            path.other.eq(Mux(drain.writing, drain.writes.as_value(), loader.writes.as_value())),
+            writes.placing.eq(loader.placing),
+            writes.placed.eq(loader.placed),
+            writes.first.eq(drain.writes),
+            path.other.eq(writes.accesses),
+            writes.due.eq(results[0]),
+            results[1].eq(writes.resulting),
         ]
