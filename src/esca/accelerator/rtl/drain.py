@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, signed
+from amaranth.hdl import Cat, Module, Mux, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -21,6 +21,7 @@ from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import SUM_BITS, Parameters
 from esca.accelerator.rtl.place_outputs import PLACE_LATENCY, PlaceOutputs, target_shape
 from esca.accelerator.rtl.place_results import RESULT_LATENCY, PlaceResults, runs_shape
+from esca.accelerator.rtl.ramps import Ramps
 from esca.accelerator.rtl.requantize import LAYER, Lane
 from esca.accelerator.rtl.results import Results
 from esca.errors import EscaError
@@ -122,6 +123,7 @@ class Drain(wiring.Component):
         m.submodules.sequencer = sequencer = DrainSequencer(p)
         m.submodules.constants = constants = ConstantsRam(p, sizes.constants)
         m.submodules.extras = extras = self.extras
+        m.submodules.ramps = ramps = Ramps(p)
         held, step = sequencer.held, sequencer.step
         swap = delayed(m, step.first, 1, DRAIN_LATENCY - 1)
         layer = delayed(m, held.layer, LAYER, DRAIN_LATENCY)
@@ -143,14 +145,18 @@ class Drain(wiring.Component):
             extras.row.eq(step.address),
             extras.half.eq(held.extras),
             extras.bits.eq(held.texel),
+            ramps.swap.eq(swap),
+            ramps.ramps.eq(constants.ramps),
+            ramps.line_ends.eq(delayed(m, step.line_ends, 1, DRAIN_LATENCY)),
         ]
         valid = delayed(m, step.valid, 1, DRAIN_LATENCY + sizes.lane_latency)
+        rising = delayed(m, held.ramp, 1, DRAIN_LATENCY)
         alarms, values = [], []
         for column in range(p.columns):
             lane = place(m, platform, f"lane_{column}", "lane", lambda: Lane(sizes.lane_latency))
             m.d.comb += [
                 lane.sum.eq(self.drained[column]),
-                lane.texel.eq(extras.values[column]),
+                lane.texel.eq(Mux(rising, ramps.values[column], extras.values[column])),
                 lane.column.eq(constants.active[column]),
                 lane.layer.eq(layer),
             ]
