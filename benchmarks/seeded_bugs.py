@@ -77,6 +77,13 @@ BUGS = (
         "requantize",
     ),
     Bug(
+        "a loaded word does not wait for the epilogue",
+        "bank_writes",
+        "line.r_rdy & ~Cat(taken).any()",
+        "line.r_rdy",
+        "load_rows",
+    ),
+    Bug(
         "the border of a map is one column too far",
         "window_axis",
         "(v < self.size)",

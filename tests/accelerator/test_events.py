@@ -98,3 +98,15 @@ def test_accumulators_that_are_too_small_for_scatter_are_named(layer) -> None:
     tiling = next(t for t in candidate_tilings(wide, config) if t.mapping == "scatter")
     with pytest.raises(EscaError, match=r"layer 'layer': mapping scatter needs .*buffers.acc"):
         plan_tiling(tiling, config)
+
+
+def test_results_that_come_later_than_due() -> None:
+    asked = []
+
+    def later(job: int, now: int, starts: list[int]) -> int:
+        asked.append((job, now, starts[1]))
+        return max(now, 17) if job == 0 and now < 15 else 20 if job == 0 else now
+
+    jobs = [Job("a", 5, 7), Job("b", 3), Job("c", 1, after=[0]), Job("a", 1, after=[1])]
+    assert simulate(jobs, {}, later) == [0, 0, 20, 5]
+    assert [seen for seen in asked if seen[0] == 0] == [(0, 12, 0), (0, 17, 0), (0, 20, 0)]

@@ -34,7 +34,25 @@ def compile_program(
     """A program for one frame. ``part``: ``decoder`` for the whole graph (of an encoder, too), or
     ``texture``. EscaError where a layer, its bits or its buffers do not fit the configuration.
     """
-    workload, labels = _legalized(quantized, name, part)
+    return _compiled(quantized, config, *_legalized(quantized, name, part))
+
+
+def compile_layer(
+    quantized: QuantizedGraph, config: AcceleratorConfig, layer: str
+) -> MachineProgram:
+    """A program of one ``layer`` alone, by its name: operands come from DRAM, its output, which is
+    its label, too, goes there. EscaError as above, and for an unknown layer.
+    """
+    workload = quantized_workload(quantized).alone(layer)
+    return _compiled(quantized, config, workload, {workload.outputs[0]: workload.outputs[0]})
+
+
+def _compiled(
+    quantized: QuantizedGraph,
+    config: AcceleratorConfig,
+    workload: Workload,
+    labels: dict[str, str],
+) -> MachineProgram:
     constants = layer_constants(quantized, lower(quantized))  # with the fused epilogue
     plans = [plan_layer(layer, config) for layer in workload.layers]  # mapping and tiling
     placement = place(workload, plans, config)  # order, what stays on chip, strips

@@ -7,7 +7,7 @@ happened and its server is free.
 """
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from esca.errors import EscaError
@@ -30,8 +30,15 @@ class Job:
     background: bool = False
 
 
-def simulate(jobs: Sequence[Job], servers: dict[str, str]) -> list[int]:
-    """Start cycle of every job. ``servers``: queue -> server, for queues that share one.
+Later = Callable[[int, int, Sequence[int]], int]
+"""(job, cycle ``now`` in which its result is due, starts so far): the cycle in which it is there,
+or, where that is not decided yet, one behind ``now`` in which to ask again.
+"""
+
+
+def simulate(jobs: Sequence[Job], servers: dict[str, str], later: Later | None = None) -> list[int]:
+    """Start cycle of every job. ``servers``: queue -> server, for queues that share one. ``later``:
+    what holds results up that jobs do not know of.
 
     Raises :class:`EscaError` if jobs wait for each other in a circle.
     """
@@ -76,6 +83,11 @@ def simulate(jobs: Sequence[Job], servers: dict[str, str]) -> list[int]:
         touched: dict[str, None] = {}
         while events and events[0][0] == now:
             _, index, kind = heapq.heappop(events)
+            if kind == 1 and later is not None:
+                there = later(index, now, start)
+                if there > now:
+                    heapq.heappush(events, (there, index, 1))
+                    continue
             if kind == 0:
                 server = owner[jobs[index].queue]
                 busy[server] = False

@@ -2,12 +2,25 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Protocol
 
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.layout import SUB_BANKS, WORD_BYTES, Layout, find_layout
 from esca.accelerator.mappings import Tiling
 from esca.accelerator.plan import LayerPlan
-from esca.accelerator.workload import TensorShape
+from esca.accelerator.workload import TensorShape, WorkLayer
+
+
+class Reader(Protocol):
+    """A layer and, where the array runs it, how: of a plan or of a program."""
+
+    @property
+    def layer(self) -> WorkLayer:
+        """What is computed."""
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """None on other engines."""
 
 
 def bank_line_bytes(config: AcceleratorConfig) -> int:
@@ -25,14 +38,19 @@ def footprint(
     if not config.buffers.banked:
         return packed
     line = bank_line_bytes(config)
-    tilings = tuple(
-        plan.tiling
-        for plan in readers
-        if plan.tiling is not None and plan.layer.input.name == tensor.name
-    )
+    tilings = array_readers(tensor.name, readers)
     if not tilings:
         return -(-packed // line) * line
     return _layout(tensor, tilings).holding(rows).words * line
+
+
+def array_readers(tensor: str, readers: Iterable[Reader]) -> tuple[Tiling, ...]:
+    """Of those of ``readers`` that stream a tensor through the array."""
+    return tuple(
+        reader.tiling
+        for reader in readers
+        if reader.tiling is not None and reader.layer.input.name == tensor
+    )
 
 
 # Placement asks for the same maps many times, with more or fewer rows, and allocation once more.

@@ -23,6 +23,10 @@ LINEAR_UNIT_BYTES = 16384
 """Weights that the linear engine fetches at once; it holds two of these."""
 
 
+LINEAR_GROUP = 16
+"""Outputs of which the RTL stores whole words, at 4 bits on a bus of 8 bytes and all above."""
+
+
 @dataclass(frozen=True)
 class Unit:
     """Work that ends in one drain.
@@ -249,6 +253,9 @@ def _linear_plan(layer: WorkLayer, config: AcceleratorConfig) -> LayerPlan:
     lanes, outputs = config.engines.linear_lanes, layer.output.values
     parts = max(1, min(outputs, ceil(layer.weight_bytes / LINEAR_UNIT_BYTES)))
     cuts = [outputs * i // parts for i in range(parts + 1)]
+    if config.buffers.banked:  # the RTL stores whole words
+        groups = max(1, LINEAR_UNIT_BYTES // (layer.input.values * LINEAR_GROUP))
+        cuts = [*range(0, outputs, groups * LINEAR_GROUP), outputs]
     units = [
         Unit(ceil((b - a) * layer.input.values / lanes), 0, 0, b - a, (0, i), (0, 1, a, b))
         for i, (a, b) in enumerate(pairwise(cuts))

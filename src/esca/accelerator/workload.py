@@ -295,6 +295,15 @@ class Workload:
         """Useful multiply-accumulates, borders subtracted."""
         return sum(layer.macs for layer in self.layers)
 
+    def alone(self, name: str) -> "Workload":
+        """One layer, by its name; EscaError where there is none."""
+        for layer in self.layers:
+            if layer.name == name:
+                read = (*layer.inputs, *([layer.residual] if layer.residual else []))
+                fed = tuple({tensor.name: tensor for tensor in read}.values())
+                return Workload(name, (layer,), fed, (layer.output.name,))
+        raise EscaError(f"{self.name}: no layer {name!r}")
+
     def texture_part(self) -> "Workload":
         """The texture decoder alone: maps from the first feature map to the unwarped texture."""
         last = [x for x in self.layers if x.name.startswith("dec.texture_decoder")]

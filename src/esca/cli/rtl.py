@@ -3,13 +3,13 @@
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from esca.accelerator.check import held_out_codes, random_codes
 from esca.accelerator.config import config_hash, load_config, preset_names
-from esca.avatars import load_avatar
+from esca.avatars import AvatarConfig, Variant, load_avatar
 from esca.captures.reader import open_capture
 from esca.cli.console import Json, emit, progress, say
 from esca.errors import EscaError
@@ -184,14 +184,34 @@ def verify_command(
     preset: Annotated[
         str | None, typer.Option(help="Preset or YAML file; default: 4 x 4 PEs of all modes.")
     ] = None,
+    avatar: Annotated[
+        str | None,
+        typer.Option(help="Instead: layers of an avatar (base, warp ..), one by one."),
+    ] = None,
+    texture: Annotated[int, typer.Option(help="With --avatar: side of the texture.")] = 256,
+    part: Annotated[str, typer.Option(help="With --avatar: texture or decoder.")] = "texture",
+    bits: Annotated[
+        list[str] | None,
+        typer.Option(help="With --avatar: w4a8-like, of convolutions, or mixed; repeat."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run random programs on the compiled hardware and the simulator, and say what they covered.
 
-    Needs a C++ compiler. Exit code 1 where outputs differ, instructions start in another cycle or
-    an alarm is raised. JSON keys: `config passed programs coverage holes`.
+    With --avatar each layer of a decoder of random weights, from random integers. Needs a C++
+    compiler. Exit code 1 where outputs differ, instructions start in another cycle, an alarm is
+    raised or a layer is refused. JSON keys: `config passed programs coverage holes`, with --avatar
+    `config passed layers`, each `bits layer values passed refused equal late jobs alarms cycles
+    seconds`.
     """
     needed("amaranth", "rtl")
+    if avatar is not None:
+        if stalls:
+            raise EscaError("rtl: --stalls goes with random programs, not with --avatar")
+        _verify_layers(preset or DEFAULT, (avatar, texture, part), bits or ["w8a8"], seed, as_json)
+        return
+    if bits is not None:
+        raise EscaError("rtl: --bits goes with --avatar")
     from esca.accelerator.rtl.coverage import coverage, coverage_table, holes
     from esca.accelerator.rtl.random_programs import random_programs, small_config
     from esca.accelerator.rtl.verify import Machine, verify
@@ -235,4 +255,35 @@ def verify_command(
     for row in failed:
         say(f"  seed {row['seed']}: {row}", as_json)
     if failed:
+        raise typer.Exit(1)
+
+
+def _verify_layers(
+    preset: str, which: tuple[str, int, str], bits: list[str], seed: int, as_json: bool
+) -> None:
+    from esca.accelerator.rtl.layer_checks import (
+        LayerCheck,
+        check_layers,
+        layer_data,
+        layers_table,
+    )
+    from esca.accelerator.rtl.random_avatars import random_avatar
+    from esca.accelerator.rtl.verify import Machine
+
+    variant, texture, part = which
+    config = load_config(preset)
+    made = AvatarConfig(cast(Variant, variant), texture)
+    with progress("Building") as update:
+        machine = Machine(config)
+        update(1, 1)
+    checks: list[LayerCheck] = []
+    for name in bits:
+        quantized = random_avatar(made, name, seed)
+        with progress(f"Running {name}") as update:
+            checks += check_layers(machine, quantized, name, part, seed, update)
+    passed = all(check.passed for check in checks)
+    rows = [layer_data(check) for check in checks]
+    emit({"config": config.name, "passed": passed, "layers": rows}, as_json)
+    say(layers_table(checks), as_json)
+    if not passed:
         raise typer.Exit(1)

@@ -38,7 +38,8 @@ class DrainBench(wiring.Component):
             m.d.comb += its.eq(mine) if inward else mine.eq(its)
         wiring.connect(m, wiring.flipped(self.sent), drain.sent)
         m.d.comb += [banks.other.eq(drain.writes), self.words.eq(banks.other_words)]
-        with m.If(~drain.writing):
-            for bank in banks.other:
-                m.d.comb += [sub.address.eq(self.address) for sub in bank]
+        for bank in banks.other:
+            for sub in bank:
+                with m.If(~sub.write.any()):
+                    m.d.comb += sub.address.eq(self.address)
         return m

@@ -51,7 +51,7 @@ def units_of(tiling: Tiling, lines: int) -> list[Unit]:
     return made
 
 
-def random_constants(layer, rng, texel_bits: int, slope: bool) -> LayerConstants:
+def random_constants(layer, rng, texel_bits: int, slope: bool, ramp: bool) -> LayerConstants:
     """Sums of 20 bits spread over twice the output's grid, texel biases over a part of it."""
     channels = layer.output.channels
     phases = layer.stride if layer.kind == "conv_transpose2d" else 1
@@ -69,6 +69,10 @@ def random_constants(layer, rng, texel_bits: int, slope: bool) -> LayerConstants
     if texel_bits:
         made = factors((1, channels), grid / 2**texel_bits)
         tables["texel_mantissa"], tables["texel_shift"] = made
+    if ramp:
+        tables["ramp_mantissa"], tables["ramp_shift"] = factors((1, channels), grid / 2**12)
+        tables["ramp_start"] = rng.integers(-(2**26), 2**26, (1, channels, 2))
+        tables["ramp_step"] = rng.integers(-(2**21), 2**21, (1, channels, 2))
     scalars = {"guard": guard, "zero": int(rng.integers(0, top + 1)), "top": top}
     return LayerConstants(scalars | ({"slope": 13107} if slope else {}), tables)
 
@@ -98,7 +102,7 @@ class Inputs:
 @dataclass
 class LayerRun:
     """A layer of random integers on a bench: ``layout`` of its outputs in the banks, or ``stored``
-    chunk by chunk; ``texel``: bits of stored biases.
+    chunk by chunk; ``texel``: bits of stored biases; or a ``ramp``.
     """
 
     p: Parameters
@@ -110,11 +114,12 @@ class LayerRun:
     stored: bool = False
     texel: int = 0
     slope: bool = True
+    ramp: bool = False
 
     def check(self, simulation) -> int:
         """Returns the number of units."""
         layer, p = self.tiling.layer, self.p
-        self.constants = random_constants(layer, self.rng, self.texel, self.slope)
+        self.constants = random_constants(layer, self.rng, self.texel, self.slope, self.ramp)
         self.inputs, self.wanted = Inputs(), np.zeros(layer.output.shape, np.int64)
         self.units = units_of(self.tiling, self.lines)
         self._constants()
@@ -160,9 +165,11 @@ class LayerRun:
         self.table, self.firsts, self.corrections = ConstantTable(self.p.columns), {}, {}
         for unit in self.units:
             columns = self.tiling.passes[unit.part[0]].tile_columns[unit.part[1]]
-            fix = self.rng.integers(-(2**15), 2**15, columns)
-            columns = unit_columns(self.tiling, self.constants, unit.part, fix)
-            self.firsts[unit.part], self.corrections[unit.part] = self.table.add(columns), fix
+            if unit.part not in self.corrections:
+                self.corrections[unit.part] = self.rng.integers(-(2**15), 2**15, columns)
+            fix = self.corrections[unit.part]
+            made = unit_columns(self.tiling, self.constants, unit.part, fix, unit.raster)
+            self.firsts[unit] = self.table.add(made)
         for number, entry in enumerate(self.table.entries):
             self.inputs.put(number, constants={"en": 1, "address": number, "data": entry})
 
@@ -209,8 +216,9 @@ class LayerRun:
             "lines": raster[1] - raster[0],
             "length": raster[3] - raster[2],
             "half": number % 2,
-            "constants": self.firsts[part],
+            "constants": self.firsts[unit],
             "texel": stored_code(self.texel),
+            "ramp": int(self.ramp),
             "extras": number % 2,
             "layer": layer_values(self.constants),
             "place": place,
@@ -229,7 +237,7 @@ class LayerRun:
         low, high = self._rows(chunk)
         tensor, bus = self.tiling.layer.output, self.sizes.bus_bytes
         size = {"row_bytes": tensor.row_bytes, "rows": high - low, "half": chunk % 2}
-        store = {**size, "dram": 0, "pitch": 0, "tens": tensor.bits > 8}
+        store = {**size, "dram": 0, "pitch": 0, "tens": tensor.bits in (9, 10)}
         self.inputs.put(cycle, store_start=1, store=store)
         return (high - low) * row_words(tensor, bus)
 

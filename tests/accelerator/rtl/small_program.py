@@ -10,7 +10,7 @@ from esca.accelerator.compiler import compile_program
 from esca.accelerator.program import MachineProgram
 from esca.accelerator.rtl.random_programs import small_config
 from esca.graph import Graph, Node
-from esca.graph.ops import ConvTranspose2d, Input, LeakyRelu, TexelBias
+from esca.graph.ops import Conv2d, ConvTranspose2d, Input, LeakyRelu, TexelBias
 
 CHANNELS = (16, 8, 4, 3)
 
@@ -41,3 +41,23 @@ def small_program(bits: str) -> MachineProgram:
     """``bits``: a recipe's name."""
     feeds = {"x": torch.randn(2, CHANNELS[0], 2, 2, generator=torch.Generator().manual_seed(1))}
     return compile_program(quantized_of(_graph(), feeds, RECIPES[bits]), small_config())
+
+
+@cache
+def crowded_program(outputs: int) -> MachineProgram:
+    """x (16, 18, 20) -> ``outputs`` channels -> texture, pixel by pixel: rows of x are awaited
+    while the epilogue writes rows of the map between to the same banks.
+    """
+    generator = torch.Generator().manual_seed(1)
+
+    def rand(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator) * 0.5
+
+    nodes = (
+        Node("x", Input(), (), (16, 18, 20)),
+        Node("a", Conv2d(rand(outputs, 16, 1, 1), rand(outputs), 1, 0), ("x",), (outputs, 18, 20)),
+        Node("texture", Conv2d(rand(3, outputs, 1, 1), rand(3), 1, 0), ("a",), (3, 18, 20)),
+    )
+    feeds = {"x": rand(2, 16, 18, 20)}
+    quantized = quantized_of(Graph(nodes, {"texture": "texture"}), feeds, RECIPES["w4a4"])
+    return compile_program(quantized, small_config())

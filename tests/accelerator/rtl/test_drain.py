@@ -69,12 +69,28 @@ def test_outputs_in_a_ring_of_rows(layer, config, simulation):
         ((*CONV, 3, "im2col", None), (7, 9), 10, 4, 1),
         ((*CONV, 5, "phases", (4, 4)), (7, 9), 8, 8, 1),
         ((*CONV, 3, "phases", (8, 1)), (9, 12), 10, 0, 1),
+        ((*CONV, 2, "phases", (1, 4)), (7, 9), 16, 0, 2),
+        ((*CONV, 3, "im2col", None), (6, 5), 12, 8, 3),
     ],
 )
 def test_stored_outputs(layer, config, simulation, entry, side, out_bits, texel, lines):
     tiling = tiling_of(layer, config, entry, side, out_bits=out_bits)
     rng = np.random.default_rng(texel)
     LayerRun(P, SIZES, tiling, rng, lines, stored=True, texel=texel).check(simulation)
+
+
+@pytest.mark.parametrize(
+    ("entry", "lines"),
+    [
+        ((*CONV, 2, "phases", (1, 8)), 2),
+        ((*CONV, 2, "phases", (4, 4)), 1),
+        ((*THREE, 2, "compressed", None), 3),
+    ],
+)
+def test_ramps_are_added_up(layer, config, simulation, entry, lines):
+    tiling = tiling_of(layer, config, entry, (9, 7), out_bits=16)
+    rng = np.random.default_rng(lines)
+    LayerRun(P, SIZES, tiling, rng, lines, stored=True, ramp=True).check(simulation)
 
 
 def test_what_the_drain_is_not_made_for(layer, config):
@@ -92,8 +108,8 @@ def test_what_the_drain_is_not_made_for(layer, config):
     with pytest.raises(EscaError, match="of one place and row are 4, at most 3 fit"):
         result_values(long, (0, 0), (0, 1, 0, 8), (0, 1), 0, 4)
     deep = tiling_of(layer, config, (*CONV, 4, "im2col", None), (8, 8), out_bits=16)
-    with pytest.raises(EscaError, match="16 bits are stored, expected 10"):
-        result_values(deep, (0, 0), (0, 1, 0, 8), (0, 1), 0, 8)
+    with pytest.raises(EscaError, match="of one place and row are 4, at most 2 fit"):
+        result_values(deep, (0, 0), (0, 1, 0, 8), (0, 1), 0, 4)
 
 
 @pytest.mark.parametrize(

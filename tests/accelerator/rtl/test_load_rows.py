@@ -1,13 +1,16 @@
-"""Rows from memory lie in the banks where their layout says."""
+"""Rows from memory lie in the banks where their layout says, whatever else is written there."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
 from tests.accelerator.rtl.front_data import record_fields
 
-from esca.accelerator.layout import empty_banks, find_layout
+from esca.accelerator.layout import SUB_BANKS, empty_banks, find_layout
 from esca.accelerator.mappings import tile_layer
+from esca.accelerator.rtl.bank_writes import WAITING_LATENCY, BankWrites
 from esca.accelerator.rtl.compiled import compiled
 from esca.accelerator.rtl.dram_maps import packed_rows
 from esca.accelerator.rtl.encode import rows_payload
@@ -19,9 +22,37 @@ P = Parameters(4, 4, True, 4, False, 64, 4)
 WORDS = 128
 
 
+LATENCY = LOAD_ROWS_LATENCY + WAITING_LATENCY
+NOTHING = {"write": 0, "address": 0, "data": 0}
+
+
+class LoadBench(wiring.Component):
+    """Words find their places and wait for their turn."""
+
+    def __init__(self, bus: int) -> None:
+        self.rows, self.writes = LoadRows(P, WORDS, bus), BankWrites(P, WORDS, bus)
+        mine, theirs = self.rows.signature.members, self.writes.signature.members
+        self.inner = {name: mine[name] for name in mine if not name.startswith("plac")}
+        self.outer = {name: theirs[name] for name in theirs if not name.startswith("plac")}
+        super().__init__(self.inner | self.outer)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.rows, m.submodules.writes = rows, writes = self.rows, self.writes
+        m.d.comb += [
+            writes.placing.eq(rows.placing),
+            writes.placed.eq(rows.placed),
+            *(getattr(rows, name).eq(getattr(self, name)) for name in self.inner),
+        ]
+        for name, member in self.outer.items():
+            mine, its = getattr(self, name), getattr(writes, name)
+            m.d.comb += its.eq(mine) if member.flow == wiring.In else mine.eq(its)
+        return m
+
+
 @pytest.fixture(scope="module", params=[4, 8])
 def simulation(request):
-    return request.param, compiled(LoadRows(P, WORDS, request.param))
+    return request.param, compiled(LoadBench(request.param))
 
 
 def layout_of(layer, config, channels, bits, side, ring):
@@ -54,28 +85,40 @@ def test_rows_of_a_ring(layer, config, simulation, channels, bits):
         np.testing.assert_array_equal(banks, wanted)
 
 
-def load(run, banks, payload, stored):
-    """Words (rows, words, bus) of a job, with gaps, and what they write."""
+def load(run, banks, payload, stored, first=None, due=0):
+    """Words (rows, words, bus) of a job, with gaps, and what is written beside what ``first``
+    (cycles, rows, sub-banks) writes; result cycles. Returns the cycle in which each word came.
+    """
     rows, words, bus = stored.shape
-    gaps = np.random.default_rng(rows).integers(0, 3, rows * words)
+    gaps = np.random.default_rng(rows).integers(0, 3, rows * words) * (first is None)
     at = np.cumsum(1 + gaps)
-    cycles = int(at[-1]) + LOAD_ROWS_LATENCY + 1
-    given = {"valid": np.zeros(cycles, np.int64)}
+    last = int(at[-1])
+    cycles = last + LATENCY + 2 + (0 if first is None else len(first["write"]))
+    given = {"valid": np.zeros(cycles, np.int64), "due": np.zeros(cycles, np.int64)}
     given["valid"][at] = 1
+    given["due"][last + due] = 1
     for name, value in record_fields(payload, "payload").items():
         if name in run.inputs:
             given[name] = np.full(cycles, value)
     for name, value in (
         ("row", np.arange(rows).repeat(words)),
         ("word", np.tile(np.arange(words), rows)),
+        ("last", np.arange(rows * words) == rows * words - 1),
     ):
         given[name] = np.zeros(cycles, np.int64)
         given[name][at] = value
     given["data"] = np.zeros((cycles, bus), np.int64)
     given["data"][at] = stored.reshape(-1, bus)
+    for name, value in (first or {}).items():
+        given[f"first__{name}"] = np.zeros((cycles, *value.shape[1:]), np.int64)
+        given[f"first__{name}"][: len(value)] = value
     seen = run.run(cycles, **given)
-    writes = {key: seen[f"writes__{key}"] for key in ("write", "address", "data")}
-    np.testing.assert_array_equal(np.flatnonzero(seen["writing"]), at + LOAD_ROWS_LATENCY)
+    writes = {key: seen[f"accesses__{key}"] for key in NOTHING}
+    for key, value in (first or {}).items():
+        held = first["write"] != 0
+        np.testing.assert_array_equal(writes[key][: len(value)][held], value[held])
+        if key == "write":
+            writes[key][: len(value)][held] = 0
     view = banks.view("u1").reshape(*banks.shape, 2)
     for cycle, bank, sub in zip(*np.nonzero(writes["write"]), strict=True):
         mask, address = (int(writes[key][cycle, bank, sub]) for key in ("write", "address"))
@@ -83,6 +126,39 @@ def load(run, banks, payload, stored):
         for byte in range(2):
             if mask >> byte & 1:
                 view[bank, sub, address, byte] = word >> 8 * byte & 255
+    written = np.flatnonzero(writes["write"].any((1, 2)))
+    (result,) = np.flatnonzero(seen["resulting"])
+    assert result == max(last + due, written[-1] + 1)
+    assert seen["room"].all()
+    return at, written
+
+
+def test_words_wait_for_their_own_sub_banks_alone(layer, config, simulation):
+    bus, run = simulation
+    layout = layout_of(layer, config, 16, (8, 8), (4, 4), 4)
+    values = np.random.default_rng(5).integers(0, 256, layout.tensor.shape)
+    payload = rows_payload(layout.tensor, (0, 4), 0, layout.record(), bus)
+    stored = packed_rows(layout.tensor, values, bus).reshape(4, -1, bus)
+    wanted = empty_banks(4, WORDS)
+    layout.put(wanted, np.arange(4), values)
+    pixel_words = payload["pixel_words"]
+    pixels = np.arange(stored.shape[0] * stored.shape[1]) // pixel_words
+    sub = layout.places(pixels // 4, pixels % 4, np.zeros_like(pixels))[1]
+    for taken in range(SUB_BANKS + 1):
+        # The epilogue writes one sub-bank of one bank for 24 cycles; 4: that of no pixel.
+        write = np.zeros((24, 4, SUB_BANKS), np.int64)
+        if taken < SUB_BANKS:
+            write[:, 2, taken] = 3
+        first = {"write": write, "address": write * 7, "data": write * 999}
+        banks = empty_banks(4, WORDS)
+        at, written = load(run, banks, payload, stored, first, due=3)
+        np.testing.assert_array_equal(banks, wanted)
+        expected, free = [], 0
+        for cycle, own in zip(at + LATENCY, sub, strict=True):
+            free = max(cycle, free, len(write) if own == taken else 0)
+            expected.append(free)
+            free += 1
+        np.testing.assert_array_equal(written, expected)
 
 
 def test_what_is_refused(layer, config):

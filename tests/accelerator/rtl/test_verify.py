@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.accelerator.rtl.small_program import small_config, small_program
+from tests.accelerator.rtl.small_program import crowded_program, small_config, small_program
 
 from esca.accelerator import load_config
+from esca.accelerator.events import simulate
+from esca.accelerator.rtl.hardware_program import hardware_program
 from esca.accelerator.rtl.verify import Machine, verify
+from esca.accelerator.schedule import SERVERS
 from esca.errors import EscaError
 
 
@@ -33,6 +36,17 @@ def test_a_decoder(machine, bits) -> None:
         assert (found.equal, found.different) == (("texture",), ())
         assert not found.run.alarms and not found.run.memory_errors
         assert not found.late
+
+
+@pytest.mark.parametrize("outputs", [4, 8])
+def test_rows_that_come_while_the_epilogue_writes(machine, outputs) -> None:
+    program = crowded_program(outputs)
+    made = hardware_program(program)
+    free, starts = simulate([one.job for one in made.jobs], SERVERS), made.starts()
+    assert sum(a != b for a, b in zip(free, starts, strict=True)) > 30  # banks hold rows up
+    found = verify(machine, program, feeds_of(program, 3))
+    assert found.passed and found.run.starts[-1] > max(free)
+    assert verify(machine, program, feeds_of(program, 4), 5).passed
 
 
 def test_another_configuration_is_refused(machine) -> None:

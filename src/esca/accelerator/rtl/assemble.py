@@ -17,7 +17,7 @@ ATOM_VALUES = {(0, 0): 1, (0, 1): 2, (1, 0): 2, (1, 1): 4}
 
 class Assemble(wiring.Component):
     """``values`` of all columns, neighbouring channels of one pixel, and their ``target``; a cycle
-    later what the banks are to do, ``writes``, if ``on``.
+    later what the banks are to do, ``writes``.
 
     Atoms of a pixel lie in neighbouring banks from a multiple of their number on, so that a bank
     never takes more than one, and in each mode always the same.
@@ -29,7 +29,6 @@ class Assemble(wiring.Component):
             {
                 "values": In(data.ArrayLayout(unsigned(VALUE_BITS), p.columns)),
                 "target": In(target_shape(p, words)),
-                "on": Out(1),
                 "writes": Out(accesses_shape(p, words)),
             }
         )
@@ -49,7 +48,6 @@ class Assemble(wiring.Component):
                     atom = atoms[bank % len(atoms)]
                     here = target.on & (target.bank >> group == bank >> group)
                     m.d.sync += [words[bank].eq(atom.replicate(2)), mine[bank].eq(here)]
-        m.d.comb += self.on.eq(later.on)
         mask = Mux(later.two_bytes, 3, Mux(later.odd, 2, 1))
         for bank in range(self.p.rows):
             for sub in range(SUB_BANKS):

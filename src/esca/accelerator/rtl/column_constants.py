@@ -8,18 +8,28 @@ import numpy as np
 
 from esca.accelerator.axes import Ints
 from esca.accelerator.constants import LayerConstants
+from esca.accelerator.isa import Instruction
 from esca.accelerator.mappings import Pass, Tiling
 from esca.accelerator.program import MachineProgram, Step
+from esca.accelerator.rtl.output_axes import output_axes
 from esca.accelerator.rtl.requantize import stored_shift
 from esca.accelerator.rtl.weight_program import tile_matrix
+from esca.accelerator.unit_outputs import Raster
 from esca.accelerator.weights import Part, split_columns
 from esca.errors import EscaError
 
 Column = Mapping[str, Any]
-"""Values of :data:`esca.accelerator.rtl.requantize.COLUMN`."""
+"""Values of :data:`esca.accelerator.rtl.constants_ram.CONSTANTS`."""
 
 NO_FACTOR = {"mantissa": 0, "shift": 0}
-_UNUSED = {"factor": NO_FACTOR, "bias": 0, "correction": 0, "texel": NO_FACTOR}
+NO_RAMP: Mapping[str, Mapping[str, int]] = {axis: {"start": 0, "step": 0} for axis in "yx"}
+_UNUSED = {
+    "factor": NO_FACTOR,
+    "bias": 0,
+    "correction": 0,
+    "texel": NO_FACTOR,
+    "ramp": NO_RAMP,
+}
 
 
 @dataclass
@@ -49,15 +59,15 @@ def factor_values(mantissa: int, shift: int) -> dict[str, int]:
 
 
 def unit_columns(
-    tiling: Tiling, constants: LayerConstants, part: Part, corrections: Ints
+    tiling: Tiling, constants: LayerConstants, part: Part, corrections: Ints, raster: Raster
 ) -> list[Column]:
-    """Constants of a tile's columns; ``corrections`` (columns,) are added to their sums.
+    """Constants of a unit's columns; ``corrections`` (columns,) are added to their sums.
 
-    EscaError for more than one stored texel bias, and for ramps.
+    EscaError for more than one texel bias, stored or a ramp.
     """
     tables, name = constants.tables, tiling.layer.name
-    if len(tiling.layer.texel_bias_bits) > 1 or tiling.layer.ramps:
-        raise EscaError(f"rtl: layer {name!r}: the epilogue adds one stored texel bias and no ramp")
+    if len(tiling.layer.texel_bias_bits) + tiling.layer.ramps > 1:
+        raise EscaError(f"rtl: layer {name!r}: the epilogue adds one texel bias, stored or a ramp")
     p = tiling.passes[part[0]]
     low = p.first_columns[part[1]]
     numbers = np.arange(low, low + p.tile_columns[part[1]])
@@ -65,17 +75,47 @@ def unit_columns(
     made: list[Column] = []
     for c, position, correction in zip(channel, zip(y, x, strict=True), corrections, strict=True):
         phase = _phase(p, position, tables["mantissa"].shape[1:])
-        texel = NO_FACTOR
+        texel, ramp = NO_FACTOR, NO_RAMP
         if "texel_mantissa" in tables:
             texel = factor_values(tables["texel_mantissa"][0, c], tables["texel_shift"][0, c])
+        if "ramp_mantissa" in tables:
+            texel = factor_values(tables["ramp_mantissa"][0, c], tables["ramp_shift"][0, c])
+            ramp = _ramp(
+                tiling,
+                p,
+                position,
+                raster,
+                tables["ramp_start"][0, c].tolist(),
+                tables["ramp_step"][0, c].tolist(),
+            )
         made.append(
             {
                 "factor": factor_values(tables["mantissa"][c][phase], tables["shift"][c][phase]),
                 "bias": int(tables["bias"][c]),
                 "correction": int(correction),
                 "texel": texel,
+                "ramp": ramp,
             }
         )
+    return made
+
+
+def _ramp(
+    tiling: Tiling,
+    p: Pass,
+    position: tuple[int, int],
+    raster: Raster,
+    start: Sequence[int],
+    rise: Sequence[int],
+) -> Mapping[str, Mapping[str, int]]:
+    """A ramp from the unit's first place on; ``start`` and ``rise`` of y and x are the map's."""
+    made = {}
+    for axis, outputs in enumerate(output_axes(tiling, p)):
+        first = raster[2 * axis] * outputs.step + outputs.first + position[axis]
+        made["yx"[axis]] = {
+            "start": start[axis] + rise[axis] * first,
+            "step": rise[axis] * outputs.step,
+        }
     return made
 
 
@@ -98,18 +138,32 @@ def corrections(program: MachineProgram, step: Step, part: Part) -> Ints:
     return made
 
 
+Key = tuple[int, Part, Raster]
+
+
+def constants_key(step: Step, made: Instruction) -> Key:
+    """Units of an epilogue with one key have the same constants: those of a part, but a ramp begins
+    in each raster elsewhere.
+    """
+    return made.layer, made.part, made.raster if step.layer.ramps else (0, 0, 0, 0)
+
+
 def constant_table(
     program: MachineProgram, columns: int, centred: bool
-) -> tuple[ConstantTable, dict[tuple[int, Part], int]]:
-    """All constants of a program, and where those of each layer's parts begin. ``centred``:
+) -> tuple[ConstantTable, dict[Key, int]]:
+    """All constants of a program, and where those of each :func:`constants_key` begin. ``centred``:
     activations come to the array without their zero point.
     """
-    table, places = ConstantTable(columns), {}
-    for number, step in enumerate(program.steps):
-        if step.tiling is None:
+    table, places = ConstantTable(columns), dict[Key, int]()
+    fixes: dict[tuple[int, Part], Ints] = {}
+    for made in program.instructions:
+        step = program.steps[made.layer]
+        if made.op != "epilogue" or constants_key(step, made) in places:
             continue
-        for part in step.shared:
-            fix = corrections(program, step, part)
-            unit = unit_columns(step.tiling, step.constants, part, fix * (not centred))
-            places[number, part] = table.add(unit)
+        assert step.tiling is not None
+        where = made.layer, made.part
+        if where not in fixes:
+            fixes[where] = corrections(program, step, made.part) * (not centred)
+        unit = unit_columns(step.tiling, step.constants, made.part, fixes[where], made.raster)
+        places[constants_key(step, made)] = table.add(unit)
     return table, places

@@ -15,6 +15,7 @@ from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.rtl import records
 from esca.accelerator.rtl.drain_records import EPILOGUE, STORE
 from esca.accelerator.rtl.feed_record import feed_record
+from esca.accelerator.rtl.linear_records import LINEAR, LOAD_LINEAR
 from esca.accelerator.rtl.streams import STREAM
 from esca.accelerator.schedule import SERVERS
 
@@ -95,6 +96,14 @@ def queue_names(config: AcceleratorConfig, others: bool = True) -> tuple[str, ..
     return tuple(name for name in _RESULTS if name in wanted)
 
 
+def built_queues(config: AcceleratorConfig) -> tuple[CommandQueue, ...]:
+    """Queues of the machine that is built: the array's, and those of the linear engine."""
+    linear = ("linear", "linear_loads", "linear_stores")
+    names = queue_names(config, others=False)
+    more = linear if config.engines.linear_lanes else ()
+    return command_queues((*names, *more), config.array.columns)
+
+
 def command_queues(names: Sequence[str], columns: int) -> tuple[CommandQueue, ...]:
     """Queues by name, those of DMA first; ``columns`` of the array. What is not there is not waited
     for, nor is the end of a job in the own queue.
@@ -105,8 +114,9 @@ def command_queues(names: Sequence[str], columns: int) -> tuple[CommandQueue, ..
         "grid_loads": records.LOAD_ROWS,
         "biases": records.LOAD_EXTRAS,
         "stores": STORE,
-        "linear_loads": records.LOAD_LINEAR,
+        "linear_loads": LOAD_LINEAR,
         "linear_stores": STORE,
+        "linear": LINEAR,
         "array": STREAM,
         "epilogue": EPILOGUE,
         FEED: feed_record(columns),

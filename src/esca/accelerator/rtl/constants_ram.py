@@ -6,12 +6,16 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.params import Parameters
+from esca.accelerator.rtl.ramps import RAMP
 from esca.accelerator.rtl.requantize import COLUMN
+
+CONSTANTS = data.StructLayout({**{name: f.shape for name, f in COLUMN}, "ramp": RAMP})
+"""A column's constants: those of its lane, and its ramp."""
 
 
 def constants_write(words: int) -> data.StructLayout:
     """A write of one column's constants, before a frame."""
-    return data.StructLayout({"en": 1, "address": range(words), "data": COLUMN})
+    return data.StructLayout({"en": 1, "address": range(words), "data": CONSTANTS})
 
 
 class ConstantsRam(wiring.Component):
@@ -20,8 +24,9 @@ class ConstantsRam(wiring.Component):
 
     ``first``: where those of the queue's head begin, from the cycle on in which it is ``there``;
     ``start``: it starts. ``swap``, two cycles behind: its constants are active from the next cycle
-    on. A unit may start as many cycles as there are columns behind the one before, if its record
-    is there; in any case when ``ready``. ``alarm`` where it starts earlier.
+    on; ``ramps``: of those that wait. A unit may start as many cycles as there are columns behind
+    the one before, if its record is there; in any case when ``ready``. ``alarm`` where it starts
+    earlier.
     """
 
     def __init__(self, p: Parameters, words: int) -> None:
@@ -34,6 +39,7 @@ class ConstantsRam(wiring.Component):
                 "start": In(1),
                 "swap": In(1),
                 "active": Out(data.ArrayLayout(COLUMN, p.columns)),
+                "ramps": Out(data.ArrayLayout(RAMP, p.columns)),
                 "ready": Out(1),
                 "alarm": Out(1),
             }
@@ -42,7 +48,7 @@ class ConstantsRam(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """A memory that is read while there is a head whose constants are not all asked for."""
         m, columns = Module(), self.p.columns
-        m.submodules.memory = memory = Memory(shape=COLUMN, depth=self.words, init=[])
+        m.submodules.memory = memory = Memory(shape=CONSTANTS, depth=self.words, init=[])
         source, target = memory.read_port(), memory.write_port()
         m.d.comb += [
             target.addr.eq(self.write.address),
@@ -62,10 +68,12 @@ class ConstantsRam(wiring.Component):
             m.d.sync += asked.eq(0)
         with m.Elif(asking):
             m.d.sync += asked.eq(asked + 1)
-        waiting = Signal(data.ArrayLayout(COLUMN, columns))
+        waiting = Signal(data.ArrayLayout(CONSTANTS, columns))
         for column in range(columns):
             with m.If(coming & (here == column)):
                 m.d.sync += waiting[column].eq(source.data)
-        with m.If(self.swap):
-            m.d.sync += self.active.eq(waiting)
+            m.d.comb += self.ramps[column].eq(waiting[column].ramp)
+            with m.If(self.swap):
+                active = self.active[column]
+                m.d.sync += [active[name].eq(waiting[column][name]) for name in COLUMN.members]
         return m

@@ -30,7 +30,7 @@ POINTS: Mapping[str, tuple[str, ...]] = {
     "tiles of a unit": ("1", "more"),
     "outputs": ("on chip", *(f"stored as {name}" for name in FORMATS)),
     "cropped outputs": ("none", "some"),
-    "texel biases": tuple(str(bits) for bits in STORED_BITS),
+    "texel biases": (*(str(bits) for bits in STORED_BITS), "ramp"),
     "slope": ("with", "without"),
     "atom on chip": ("1 byte", "2 bytes"),
     "values on chip": ("4 bits", "8 bits"),
@@ -98,7 +98,7 @@ def _unit(program: MachineProgram, made: Instruction) -> Iterator[tuple[str, str
     if made.results >= 0:
         yield "outputs", f"stored as {format_of(layer.output)}"
     code = stored_code(max(layer.texel_bias_bits, default=0))
-    yield "texel biases", str(STORED_BITS[code])
+    yield "texel biases", "ramp" if layer.ramps else str(STORED_BITS[code])
     yield "slope", "with" if "slope" in step.constants.scalars else "without"
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, signed
+from amaranth.hdl import Cat, Module, Mux, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -21,6 +21,7 @@ from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import SUM_BITS, Parameters
 from esca.accelerator.rtl.place_outputs import PLACE_LATENCY, PlaceOutputs, target_shape
 from esca.accelerator.rtl.place_results import RESULT_LATENCY, PlaceResults, runs_shape
+from esca.accelerator.rtl.ramps import Ramps
 from esca.accelerator.rtl.requantize import LAYER, Lane
 from esca.accelerator.rtl.results import Results
 from esca.errors import EscaError
@@ -86,8 +87,8 @@ class Drain(wiring.Component):
     the epilogue's latency: its outputs are where the next cycle finds them.
 
     ``drain`` .. ``drained``: of the accumulators. ``constants``: written before a frame.
-    ``extras_write``: words of texel biases. ``writes`` of the banks, if ``writing``, which ``soon``
-    says two cycles ahead. ``store_start``, ``store``, ``sent``: of stores.
+    ``extras_write``: words of texel biases. ``writes`` of the banks. ``store_start``, ``store``,
+    ``sent``: of stores.
     """
 
     def __init__(self, p: Parameters, sizes: DrainSizes) -> None:
@@ -109,8 +110,6 @@ class Drain(wiring.Component):
                 "drained": In(data.ArrayLayout(signed(SUM_BITS), p.columns)),
                 "constants": In(constants_write(sizes.constants)),
                 "extras_write": In(self.extras.signature.members["write"].shape),
-                "soon": Out(1),
-                "writing": Out(1),
                 "writes": Out(accesses_shape(p, sizes.bank_words)),
                 "store_start": In(1),
                 "store": In(STORE),
@@ -124,6 +123,7 @@ class Drain(wiring.Component):
         m.submodules.sequencer = sequencer = DrainSequencer(p)
         m.submodules.constants = constants = ConstantsRam(p, sizes.constants)
         m.submodules.extras = extras = self.extras
+        m.submodules.ramps = ramps = Ramps(p)
         held, step = sequencer.held, sequencer.step
         swap = delayed(m, step.first, 1, DRAIN_LATENCY - 1)
         layer = delayed(m, held.layer, LAYER, DRAIN_LATENCY)
@@ -145,14 +145,18 @@ class Drain(wiring.Component):
             extras.row.eq(step.address),
             extras.half.eq(held.extras),
             extras.bits.eq(held.texel),
+            ramps.swap.eq(swap),
+            ramps.ramps.eq(constants.ramps),
+            ramps.line_ends.eq(delayed(m, step.line_ends, 1, DRAIN_LATENCY)),
         ]
         valid = delayed(m, step.valid, 1, DRAIN_LATENCY + sizes.lane_latency)
+        rising = delayed(m, held.ramp, 1, DRAIN_LATENCY)
         alarms, values = [], []
         for column in range(p.columns):
             lane = place(m, platform, f"lane_{column}", "lane", lambda: Lane(sizes.lane_latency))
             m.d.comb += [
                 lane.sum.eq(self.drained[column]),
-                lane.texel.eq(extras.values[column]),
+                lane.texel.eq(Mux(rising, ramps.values[column], extras.values[column])),
                 lane.column.eq(constants.active[column]),
                 lane.layer.eq(layer),
             ]
@@ -186,8 +190,6 @@ class Drain(wiring.Component):
         m.d.comb += [
             assemble.values.eq(values),
             assemble.target.eq(delayed(m, outputs.target, target, later - PLACE_LATENCY)),
-            self.soon.eq(delayed(m, outputs.target.on, 1, later - PLACE_LATENCY - 1)),
-            self.writing.eq(assemble.on),
             self.writes.eq(assemble.writes),
             results.values.eq(values),
             results.runs.eq(delayed(m, places.runs, runs, later - RESULT_LATENCY - 1)),

@@ -61,9 +61,9 @@ neighbour in banks of even and odd rows; pairs of rows are ``row_words`` apart, 
 ``line_words``.
 """
 
-FORMATS = ("nibbles", "bytes", "tens")
+FORMATS = ("nibbles", "bytes", "tens", "words")
 """Values as they are stored: two of 4 bits a byte, which then counts as one; 8 bits; 10 bits, three
-in 32.
+in 32; 16 bits, where each byte counts.
 """
 
 EPILOGUE = data.StructLayout(
@@ -73,6 +73,7 @@ EPILOGUE = data.StructLayout(
         "half": 1,
         "constants": 12,
         "texel": 2,
+        "ramp": 1,
         "extras": 1,
         "layer": LAYER,
         "place": PLACE,
@@ -80,7 +81,8 @@ EPILOGUE = data.StructLayout(
     }
 )
 """A unit of ``lines`` x ``length`` raster places in a ``half`` of the accumulators; the first of
-its columns' ``constants``; code of the bits of ``texel`` biases, which lie in half ``extras``.
+its columns' ``constants``; code of the bits of ``texel`` biases, which lie in half ``extras``, or a
+``ramp`` in their place.
 """
 
 STORE = data.StructLayout(

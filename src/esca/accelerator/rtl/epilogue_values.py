@@ -1,15 +1,15 @@
 """The record of an epilogue: what hardware is told of a unit's outputs."""
 
-from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
 from esca.accelerator.constants import LayerConstants
 from esca.accelerator.layout import Layout
-from esca.accelerator.mappings import Pass, Tiling
+from esca.accelerator.mappings import Tiling
 from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.column_constants import NO_FACTOR, factor_values
 from esca.accelerator.rtl.drain_records import FORMATS, PLACE, RESULT, STORED_BITS
+from esca.accelerator.rtl.output_axes import output_axes
 from esca.accelerator.rtl.place_results import slots
 from esca.accelerator.rtl.records import unpack
 from esca.accelerator.unit_outputs import Raster
@@ -20,25 +20,6 @@ from esca.errors import EscaError
 Values = dict[str, Any]
 NO_PLACE: Values = unpack(PLACE, 0)
 NO_RESULT: Values = unpack(RESULT, 0)
-
-
-@dataclass(frozen=True)
-class OutputAxis:
-    """Outputs of position q in raster row r are ``r * step + first + q``."""
-
-    first: int
-    step: int
-
-
-def output_axes(tiling: Tiling, p: Pass) -> tuple[OutputAxis, OutputAxis]:
-    """Those of y and x."""
-    found = []
-    for axis in (p.y, p.x):
-        if tiling.mapping == "compressed":
-            found.append(OutputAxis(int(axis.output[0, 0]), tiling.layer.stride))
-        else:
-            found.append(OutputAxis(0, axis.positions))
-    return found[0], found[1]
 
 
 def stored_code(bits: int) -> int:
@@ -96,10 +77,11 @@ def place_values(tiling: Tiling, part: Part, raster: Raster, layout: Layout) -> 
 
 
 def format_of(tensor: TensorShape) -> str:
-    """How a map's values are stored; EscaError for those of more than ten bits."""
-    if tensor.bits > 10:
-        raise EscaError(f"rtl: tensor {tensor.name!r}: {tensor.bits} bits are stored, expected 10")
-    return FORMATS[0] if tensor.bits <= 4 else FORMATS[1] if tensor.bits <= 8 else FORMATS[2]
+    """How a map's values are stored."""
+    nibbles, small, tens, words = FORMATS
+    if tensor.bits <= 4:
+        return nibbles
+    return small if tensor.bits <= 8 else tens if tensor.bits <= 10 else words
 
 
 def row_words(tensor: TensorShape, word_bytes: int) -> int:
@@ -119,19 +101,24 @@ def result_values(
     where = f"rtl: layer {tiling.layer.name!r}: stored outputs"
     kind = format_of(tensor)
     together = 2 if kind == "nibbles" else 1  # values that count as one
+    each = 2 if kind == "words" else 1  # what a value counts as
     wide = slots(kind, word_bytes)
-    across = p.x.positions * p.out_channels
-    low, count = p.first_columns[part[1]], p.tile_columns[part[1]]
+    channels = each * p.out_channels
+    across = p.x.positions * channels
+    low, count = each * p.first_columns[part[1]], each * p.tile_columns[part[1]]
     line, place = divmod(low, across)
     first_count = min(count, across - place)
     if count - first_count > across:
         raise EscaError(f"{where} of one place lie in more than two rows")
     if max(first_count, count - first_count) > wide * together:
-        raise EscaError(f"{where} of one place and row are {first_count}, at most {wide} fit")
+        most = wide * together // each
+        raise EscaError(
+            f"{where} of one place and row are {first_count // each}, at most {most} fit"
+        )
     y, x = output_axes(tiling, p)
-    begin = (raster[2] * x.step + x.first) * p.out_channels
-    step = x.step * p.out_channels
-    limit = tensor.width * p.out_channels
+    begin = (raster[2] * x.step + x.first) * channels
+    step = x.step * channels
+    limit = tensor.width * channels
     if any(value % together for value in (first_count, count, begin, place, step, limit)):
         raise EscaError(f"{where} of 4 bits come in odd numbers")
     row = raster[0] * y.step + y.first + line - rows[0]

@@ -43,7 +43,6 @@ class RecordStream(wiring.Component):
         self.depth = 1 << (AHEAD * self.beats - 1).bit_length()
         super().__init__(
             {
-                "clear": In(1),
                 "asked": In(1),
                 "put": In(1),
                 "beat": In(_BEAT_BITS),
@@ -78,8 +77,6 @@ class RecordStream(wiring.Component):
                 count.eq(count + 1),
             ]
         with m.If(full & self.record.ready):
-            m.d.sync += count.eq(0)
-        with m.If(self.clear):
             m.d.sync += count.eq(0)
         return m
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from esca.accelerator.axes import Ints
+from esca.accelerator.events import simulate
 from esca.accelerator.program import MachineProgram
 from esca.accelerator.rtl.adapt import (
     HardwareJob,
@@ -14,8 +15,9 @@ from esca.accelerator.rtl.adapt import (
     tensor_shapes,
     with_feed,
 )
+from esca.accelerator.rtl.bank_turns import BankTurns
 from esca.accelerator.rtl.column_constants import Column
-from esca.accelerator.rtl.commands import CommandQueue, command_queues, queue_names
+from esca.accelerator.rtl.commands import FEED, CommandQueue, built_queues
 from esca.accelerator.rtl.dram_maps import Bytes, packed_rows, row_pitch, unpacked_rows
 from esca.accelerator.rtl.encode import (
     DramPlaces,
@@ -28,6 +30,7 @@ from esca.accelerator.rtl.program_payloads import Payloads
 from esca.accelerator.rtl.region_layouts import region_layouts
 from esca.accelerator.rtl.weight_program import program_weights
 from esca.accelerator.rtl.whole_stores import with_whole_stores
+from esca.accelerator.schedule import SERVERS
 from esca.accelerator.workload import TensorShape
 
 
@@ -49,15 +52,28 @@ class HardwareProgram:
     directory: int
     image: Bytes
 
+    def starts(self) -> list[int]:
+        """Start cycles of the ``jobs`` by the simulator, with what the banks of activations hold
+        up.
+        """
+        records = [
+            payload
+            for one, payload in zip(self.fed, self.payloads, strict=True)
+            if one.job.queue != FEED
+        ]
+        turns = BankTurns(self.jobs, records, self.program.config)
+        return simulate([one.job for one in self.jobs], SERVERS, turns)
+
     def _rows(self, name: str) -> tuple[TensorShape, int, slice]:
         tensor, bus = tensor_shapes(self.program.workload)[name], bus_bytes(self.program.config)
         address = self.maps[name]
         return tensor, bus, slice(address, address + tensor.height * row_pitch(tensor, bus))
 
     def put(self, image: Bytes, name: str, values: Ints) -> None:
-        """Write a whole map (C, H, W) into an image of DRAM."""
+        """Write a whole map (C, H, W) or vector into an image of DRAM."""
         tensor, bus, place = self._rows(name)
-        image[place] = packed_rows(tensor, values, bus).ravel()
+        shaped = values.reshape(tensor.channels, tensor.height, tensor.width)
+        image[place] = packed_rows(tensor, shaped, bus).ravel()
 
     def get(self, image: Bytes, name: str) -> Ints:
         """Inverse of :meth:`put`."""
@@ -72,7 +88,9 @@ def hardware_program(program: MachineProgram) -> HardwareProgram:
     whole, chunks = with_whole_stores(program)
     places = DramPlaces(bus)
     tensors = tensor_shapes(whole.workload)
-    stored = {whole.steps[layer].layer.output.name for layer, _ in chunks}
+    stored = {
+        whole.steps[one.layer].layer.output.name for one in whole.instructions if one.results >= 0
+    }
     inputs = [tensor.name for tensor in whole.workload.inputs]
     maps = {name: places.add_map(tensors[name]) for name in (*inputs, *sorted(stored))}
     weights = program_weights(whole, places)
@@ -83,12 +101,14 @@ def hardware_program(program: MachineProgram) -> HardwareProgram:
         adapted_jobs(timed.instructions, timed.workload, config),
         config.memory.dram_latency_cycles,
     )
-    queues = command_queues(queue_names(config, others=False), config.array.columns)
+    queues = built_queues(config)
     payloads = [made.payload(one) for one in fed]
     directory, stream = load_image(encoded_records(queues, fed, payloads), places)
     image = np.zeros(places.end, np.uint8)
-    for address, piece in (*weights.pieces, *made.texels.values(), (directory, stream)):
-        image[address : address + len(piece)] = piece
+    for address, piece in (
+        *weights.pieces, *made.texels.values(), *made.linear.pieces.values(), (directory, stream)
+    ):  # fmt: skip
+        image[address : address + piece.size] = piece.ravel()
     return HardwareProgram(
         timed, queues, tuple(jobs), tuple(fed), tuple(payloads), tuple(made.constants.entries),
         maps, directory, image,

@@ -1,11 +1,10 @@
-"""Rows of a map from the memory port into the banks of activations."""
+"""Rows of a map from the memory port: where in the banks of activations their words belong."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.layout import SUB_BANKS, Layout
-from esca.accelerator.rtl.activations import accesses_shape
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.bursts import ROW_BITS
 from esca.accelerator.rtl.hash_axis import HashAxis
@@ -15,7 +14,24 @@ from esca.accelerator.rtl.streams import COORDINATE_BITS
 from esca.errors import EscaError
 
 LOAD_ROWS_LATENCY = 2
-"""Cycles from a word to its write."""
+"""Cycles from a word to its place."""
+
+
+def placed_shape(words: int, bus_bytes: int) -> data.StructLayout:
+    """A bus word and its place: word ``address`` of sub-bank ``sub``. Atoms are of ``two`` bytes or
+    of one; ``low`` is the bit that says which byte of each bank, or which half of the banks, where
+    not both are meant. ``last`` of its job.
+    """
+    return data.StructLayout(
+        {
+            "address": range(words),
+            "sub": range(SUB_BANKS),
+            "two": 1,
+            "low": 1,
+            "last": 1,
+            "data": data.ArrayLayout(8, bus_bytes),
+        }
+    )
 
 
 def check_loaded(layout: Layout, bus_bytes: int) -> None:
@@ -36,8 +52,8 @@ def check_loaded(layout: Layout, bus_bytes: int) -> None:
 
 
 class LoadRows(wiring.Component):
-    """``valid``: a word of a load comes, ``word`` of its ``row``; ``payload`` of its job.
-    ``LOAD_ROWS_LATENCY`` cycles later what the banks are to do, ``writes``, if ``writing``.
+    """``valid``: a word of a load comes, ``word`` of its ``row``, the ``last`` one or not;
+    ``payload`` of its job. ``LOAD_ROWS_LATENCY`` cycles later it is ``placed``, if ``placing``.
 
     A bus word has two bytes for each row of the array, or one; a pixel takes whole bus words; see
     :func:`check_loaded`.
@@ -56,9 +72,10 @@ class LoadRows(wiring.Component):
                 "payload": In(LOAD_ROWS),
                 "row": In(12),
                 "word": In(ROW_BITS),
+                "last": In(1),
                 "data": In(data.ArrayLayout(8, bus_bytes)),
-                "writing": Out(1),
-                "writes": Out(accesses_shape(p, words)),
+                "placing": Out(1),
+                "placed": Out(placed_shape(words, bus_bytes)),
             }
         )
 
@@ -66,7 +83,6 @@ class LoadRows(wiring.Component):
         """Counters; then hashes and an address."""
         m = Module()
         y, x, part = self._counters(m)
-        content = delayed(m, delayed(m, self.data, self.data.shape(), 1), self.data.shape(), 1)
         layout = delayed(m, self.payload.layout, self.payload.layout.shape(), 1)
         m.submodules.hash_y, m.submodules.hash_x = hash_y, hash_x = HashAxis(), HashAxis()
         m.d.comb += [
@@ -80,40 +96,22 @@ class LoadRows(wiring.Component):
         place = (hash_y.address << layout.row_pitch) | hash_x.address
         byte = Signal(COORDINATE_BITS + 6)
         m.d.comb += byte.eq((place << (layout.groups + layout.two_bytes)) + depth)
-        word, low, two = Signal(range(self.words)), Signal(), Signal()
-        sub, colour = Signal(range(SUB_BANKS)), Signal(3)
+        colour = Signal(3)
         # A pixel of two bytes a bank that is one word takes one half of the banks.
         half = delayed(m, self.payload.pixel_words == 1, 1, 1) & layout.two_bytes
         m.d.comb += colour.eq((hash_y.colour << layout.hash_x.bits) | hash_x.colour)
         m.d.sync += [
-            word.eq(layout.base + (byte >> 1)),
-            low.eq(Mux(half, colour[2], byte[0])),
-            two.eq(layout.two_bytes),
-            sub.eq(colour),
+            self.placed.address.eq(layout.base + (byte >> 1)),
+            self.placed.low.eq(Mux(half, colour[2], byte[0])),
+            self.placed.two.eq(layout.two_bytes),
+            self.placed.sub.eq(colour),
         ]
-        m.d.comb += self.writing.eq(delayed(m, self.valid, 1, LOAD_ROWS_LATENCY))
-        for bank in range(self.p.rows):
-            value, mask = self._of_bank(bank, content, low, two)
-            for index in range(SUB_BANKS):
-                access = self.writes[bank][index]
-                here = self.writing & (sub == index)
-                m.d.comb += [
-                    access.address.eq(word),
-                    access.data.eq(value),
-                    access.write.eq(Mux(here, mask, 0)),
-                ]
+        m.d.comb += [
+            self.placing.eq(delayed(m, self.valid, 1, LOAD_ROWS_LATENCY)),
+            self.placed.last.eq(delayed(m, self.last, 1, LOAD_ROWS_LATENCY)),
+            self.placed.data.eq(delayed(m, self.data, self.data.shape(), LOAD_ROWS_LATENCY)),
+        ]
         return m
-
-    def _of_bank(self, bank: int, content: data.View, low: Signal, two: Signal) -> tuple:
-        """What a bank takes of a bus word, and which bytes of its own these are."""
-        rows = self.p.rows
-        if self.bus_bytes == 2 * rows:
-            pair = Cat(content[2 * bank], content[2 * bank + 1])
-            return Mux(two, pair, Cat(content[bank], content[rows + bank])), 3
-        upper, place = divmod(bank, rows // 2)
-        pair = Cat(content[2 * place], content[2 * place + 1])
-        mine: Value = Mux(two, Mux(low == upper, 3, 0), Mux(low, 2, 1))
-        return Mux(two, pair, content[bank].replicate(2)), mine
 
     def _counters(self, m: Module) -> tuple[Signal, Signal, Signal]:
         """Row in the ring, column, and bus word of the pixel."""

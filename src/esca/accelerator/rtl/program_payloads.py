@@ -14,7 +14,7 @@ from esca.accelerator.rtl.adapt import (
     HardwareJob,
     tensor_shapes,
 )
-from esca.accelerator.rtl.column_constants import constant_table
+from esca.accelerator.rtl.column_constants import constant_table, constants_key
 from esca.accelerator.rtl.commands import FEED
 from esca.accelerator.rtl.drain import drain_sizes
 from esca.accelerator.rtl.dram_maps import Bytes
@@ -26,12 +26,15 @@ from esca.accelerator.rtl.encode import (
 from esca.accelerator.rtl.epilogue_values import (
     NO_PLACE,
     NO_RESULT,
+    format_of,
     layer_values,
     place_values,
     result_values,
     row_words,
     stored_code,
 )
+from esca.accelerator.rtl.linear import linear_sizes
+from esca.accelerator.rtl.linear_program import LinearProgram
 from esca.accelerator.rtl.load_rows import check_loaded
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.path import array_latency
@@ -66,6 +69,7 @@ class Payloads:
         self.reads: dict[int, list[PassReads]] = {}
         self.quarter = program.config.buffers.output_bytes // 4
         self.sizes = drain_sizes(program.config)
+        self.linear = LinearProgram(program, linear_sizes(program.config), places)
         self._lay_texels_out()
 
     def _lay_texels_out(self) -> None:
@@ -89,6 +93,10 @@ class Payloads:
         y0, y1, x0, x1 = made.raster
         rows = (y1 - y0) * (x1 - x0)
         match made.op:
+            case "load_weights" if number in self.linear.pieces:
+                cycles = self.linear.load_cycles(number)
+            case "linear":
+                cycles = self.linear.cycles(made)
             case "load_weights":
                 cycles = load_cycles(self.weights.loads[number], self.bus)
             case "load_biases":
@@ -136,11 +144,17 @@ class Payloads:
                 check_loaded(layout, self.bus)
                 record = layout.record()
                 return rows_payload(tensor, (low, high), self.maps[name], record, self.bus)
+            case "linear_loads":
+                if one.rows is None:
+                    return self.linear.load(number)
+                return self.linear.load_operand(self.tensors[one.rows[0]], self.maps[one.rows[0]])
+            case "linear":
+                return self.linear.job(made)
             case "biases":
                 address, piece = self.texels[number]
                 size = {"row_bytes": len(piece), "rows": 1, "pitch": 0}
                 return {"dram": address, **size, "residual": 0, "half": made.extras}
-            case "stores":
+            case "stores" | "linear_stores":
                 return self._store(made)
             case "array":
                 return self._array(made)
@@ -159,6 +173,8 @@ class Payloads:
 
     def _store(self, made: Instruction) -> dict[str, Any]:
         tensor = self.program.steps[made.layer].layer.output
+        if made.queue == "linear_stores":
+            return self.linear.store(made, self.maps[tensor.name])
         low, high = self.chunks[chunk_of(made)].rows
         words = row_words(tensor, self.sizes.result_bytes)
         beats = row_words(tensor, self.bus)
@@ -175,7 +191,7 @@ class Payloads:
             "rows": high - low,
             "pitch": pitch,
             "half": made.results,
-            "tens": int(tensor.bits > 8),
+            "tens": int(format_of(tensor) == "tens"),
         }
 
     def _epilogue(self, made: Instruction) -> Payload:
@@ -197,8 +213,9 @@ class Payloads:
             "lines": y1 - y0,
             "length": x1 - x0,
             "half": made.half,
-            "constants": self.first[made.layer, made.part],
+            "constants": self.first[constants_key(step, made)],
             "texel": texel,
+            "ramp": int(step.layer.ramps > 0),
             "extras": max(made.extras, 0),
             "layer": layer_values(step.constants),
             "place": place,

@@ -65,7 +65,7 @@ def random_program(config: AcceleratorConfig, seed: int) -> RandomProgram:
         weight_range="minmax",
         granularity="channel_phase",
         texel_bias=int(rng.choice([4, 8, 12])),
-        texture=int(rng.choice([4, 8, 10])),
+        texture=int(rng.choice([4, 8, 10, 16])),
     ).with_bits(str(rng.choice(BITS)))
     quantized = quantize(graph, collect(graph, lambda: [feeds], TexelMaps(), hessians=()), recipe)
     program = compile_program(quantized, config, f"random-{seed}")
@@ -80,7 +80,9 @@ def _graph(
     """x -> texture: one to three convolutions with biases, slopes or neither."""
     columns = config.array.columns
     wide = 2 * max(bus_bytes(config), config.array.rows)  # whole bus words in 4 bits, too
-    channels, side = wide, tuple(int(n) for n in rng.integers(2, 6, 2))
+    # Small maps come at once; of some inputs a window of rows is held, and the others follow.
+    sides = (2, 6) if rng.integers(4) else (10, 20)
+    channels, side = wide, tuple(int(n) for n in rng.integers(*sides, 2))
     nodes, last = [Node("x", Input(), (), (channels, *side))], "x"
     layers = int(rng.integers(1, 4))
     for number in range(layers):
@@ -98,7 +100,10 @@ def _graph(
         op = (ConvTranspose2d if transposed else Conv2d)(weight, bias, stride, padding)
         steps: list[tuple[str, object]] = [(f"conv{number}", op)]
         if rng.integers(4):
-            steps.append((f"bias{number}", TexelBias(torch.randn(*shape, generator=generator))))
+            values = torch.randn(*shape, generator=generator)
+            if not rng.integers(4):  # along planes, which the epilogue adds up
+                values = _planes(shape, values)
+            steps.append((f"bias{number}", TexelBias(values)))
         if not final and rng.integers(4):
             steps.append((f"slope{number}", LeakyRelu(0.2)))
         for name, step in steps:
@@ -107,6 +112,13 @@ def _graph(
         channels = out
     nodes[-1] = replace(nodes[-1], name="texture")
     return Graph(tuple(nodes), {"texture": "texture"})
+
+
+def _planes(shape: tuple[int, ...], chance: Tensor) -> Tensor:
+    """(C, H, W) values that rise evenly, three values of ``chance`` a channel."""
+    rise = chance.flatten(1)[:, :3]
+    y, x = (torch.linspace(-1, 1, size) for size in shape[1:])
+    return rise[:, :1, None] * y[:, None] + rise[:, 1:2, None] * x + rise[:, 2:, None]
 
 
 def _geometry(rng: np.random.Generator) -> tuple[int, int, int]:

@@ -45,14 +45,6 @@ powers of two, atoms of one or ``two_bytes``, values as ``nibbles``.
 LOAD_WEIGHTS = data.StructLayout({"dram": 32, "bytes": 20, "ring": 16})
 """To row ``ring`` of the weight ring and those behind it."""
 
-LOAD_LINEAR = data.StructLayout(
-    {
-        "dram": 32, "row_bytes": 20, "rows": 12, "pitch": 16, "weights": 1, "half": 1,
-        "first_row": 12, "layout": LAYOUT,
-    }
-)  # fmt: skip
-"""``weights``: into ``half`` of the linear engine's weights; else rows of its input."""
-
 LOAD_ROWS = data.StructLayout(
     {
         "dram": 32, "row_bytes": 16, "rows": 12, "pitch": 16, "first_row": 12, "pixel_words": 10,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from esca.accelerator.allocate import RegionKey
-from esca.accelerator.footprint import bank_line_bytes
+from esca.accelerator.footprint import array_readers, bank_line_bytes
 from esca.accelerator.layout import Layout, find_layout
 from esca.accelerator.program import MachineProgram
 from esca.accelerator.rtl.adapt import tensor_shapes
@@ -23,13 +23,13 @@ def region_layouts(program: MachineProgram) -> dict[RegionKey, Layout]:
     tensors, line = tensor_shapes(program.workload), bank_line_bytes(config)
     found = {}
     for key, region in program.regions.items():
-        tilings = [
-            step.tiling
-            for number, step in enumerate(program.steps)
-            if step.tiling is not None
-            and step.layer.input.name == region.tensor
-            and key[0] in (-1, number)
-        ]
+        steps = [step for number, step in enumerate(program.steps) if key[0] in (-1, number)]
+        tilings = array_readers(region.tensor, steps)
+        engines = {
+            step.engine for step in steps if region.tensor in [t.name for t in step.layer.inputs]
+        }
+        if engines == {"linear"}:  # which keeps its operand itself
+            continue
         if not tilings:
             raise EscaError(f"rtl: tensor {region.tensor!r}: no layer reads it on the array")
         layout = find_layout(tensors[region.tensor], tilings, region.rows)

@@ -88,10 +88,14 @@ class Results(wiring.Component):
         runs, columns = self.runs, self.p.columns
         tens = runs.format == FORMATS.index("tens")
         nibbles = delayed(m, runs.format == FORMATS.index("nibbles"), 1, 1)
+        wide = delayed(m, runs.format == FORMATS.index("words"), 1, 1)
         plain = [value[:RESULT_BITS] for value in self.values]
         pairs = [Cat(a[:4], b[:4]) for a, b in zip(plain[::2], plain[1::2], strict=False)]
         taken = [Mux(nibbles, pair, one) for pair, one in zip(pairs, plain, strict=False)]
-        values = Array([*taken, *plain[len(pairs) :]])
+        taken += plain[len(pairs) :]
+        halves = [value.word_select(part, 8) for value in self.values for part in range(2)]
+        narrow = [Mux(wide, half, one) for half, one in zip(halves, taken, strict=False)]
+        values = Array([*narrow, *halves[len(taken) :]])
         count = Mux(tens, slots("tens", self.word_bytes), slots("bytes", self.word_bytes))
         for odd, bank in enumerate(banks):
             first = runs.odd == odd
@@ -104,7 +108,7 @@ class Results(wiring.Component):
                 index = Signal(7, name=f"index_{odd}_{slot}")
                 m.d.comb += index.eq(slot - run.slot + Mux(before, count, 0))
                 within = (index < run.count) & (slot < count)
-                value = delayed(m, skip + index, range(columns), 1)
+                value = delayed(m, skip + index, range(2 * columns), 1)
                 m.d.comb += [
                     one.write.en.eq(delayed(m, within, 1, 1)),
                     one.write.address.eq(address + delayed(m, before, 1, 1)),

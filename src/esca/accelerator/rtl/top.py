@@ -2,10 +2,11 @@
 array and the epilogue back into them, or out to memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux
+from amaranth.hdl import Cat, Module, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,12 +14,14 @@ from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.rtl.activations import bank_words
 from esca.accelerator.rtl.adapt import bus_bytes
 from esca.accelerator.rtl.axi import ADDRESS_BITS, Axi
-from esca.accelerator.rtl.commands import FEED, CommandQueue, command_queues, queue_names
+from esca.accelerator.rtl.bank_writes import BankWrites
+from esca.accelerator.rtl.commands import FEED, CommandQueue, built_queues
 from esca.accelerator.rtl.constants_ram import constants_write
 from esca.accelerator.rtl.control import server_names
 from esca.accelerator.rtl.dma import STORES, Dma
 from esca.accelerator.rtl.drain import Drain, drain_sizes
 from esca.accelerator.rtl.fetch import BEAT_BYTES
+from esca.accelerator.rtl.linear import Linear, LinearSizes, linear_sizes
 from esca.accelerator.rtl.load_rows import LoadRows
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import parameters
@@ -26,11 +29,6 @@ from esca.accelerator.rtl.path import Path
 from esca.accelerator.rtl.ring import ring_rows
 from esca.accelerator.rtl.supply import supplied
 from esca.accelerator.schedule import SERVERS
-
-
-def top_queues(config: AcceleratorConfig) -> tuple[CommandQueue, ...]:
-    """Command queues of the machine."""
-    return command_queues(queue_names(config, others=False), config.array.columns)
 
 
 class Top(wiring.Component):
@@ -45,9 +43,10 @@ class Top(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.p, self.sizes = parameters(config), drain_sizes(config)
-        self.queues = top_queues(config)
+        self.queues = built_queues(config)
         self.words, self.rows = bank_words(config), ring_rows(config)
         self.bus_bytes = bus_bytes(config)
+        self.linear_sizes = linear_sizes(config) if config.engines.linear_lanes else None
         self.servers = server_names(self.queues)
         super().__init__(
             {
@@ -76,10 +75,13 @@ class Top(wiring.Component):
         drain = place(m, platform, "drain", "drain_side", lambda: Drain(p, self.sizes))
         moved = [queue for queue in self.queues if queue.name in SERVERS]
         dma = place(m, platform, "dma", "dma", lambda: Dma(moved, self.bus_bytes))
-        start = {queue.name: self.start[i] for i, queue in enumerate(self.queues)}
-        result = {queue.name: control.resulting[i] for i, queue in enumerate(self.queues)}
-        ending = {name: control.ending[i] for i, name in enumerate(self.servers)}
-        payload = {q.name: getattr(control, f"head_{q.name}").payload for q in self.queues}
+        jobs = _Jobs(
+            {queue.name: self.start[i] for i, queue in enumerate(self.queues)},
+            {q.name: getattr(control, f"head_{q.name}").payload for q in self.queues},
+            {queue.name: control.resulting[i] for i, queue in enumerate(self.queues)},
+            {name: control.ending[i] for i, name in enumerate(self.servers)},
+        )
+        start, payload, result, ending = jobs.start, jobs.payload, jobs.result, jobs.ending
         for name in ("array", FEED):
             m.d.comb += [
                 getattr(path, f"{name}_start").eq(start[name]),
@@ -108,39 +110,83 @@ class Top(wiring.Component):
             self.resulting.eq(control.resulting),
             self.ending.eq(control.ending),
             self.starved.eq(control.starved),
-            self.alarm.eq(path.alarm | drain.alarm),
         ]
         for number, queue in enumerate(moved):
             m.d.comb += getattr(dma, f"head_{queue.name}").eq(payload[queue.name])
-            m.d.comb += result[queue.name].eq(dma.resulting[number])
+            if queue.name != "loads":
+                m.d.comb += result[queue.name].eq(dma.resulting[number])
         wiring.connect(m, wiring.flipped(self.axi), dma.axi)
         m.d.comb += [
             dma.sent_stores.valid.eq(drain.sent.valid),
             dma.sent_stores.payload.eq(drain.sent.payload),
             drain.sent.ready.eq(dma.sent_stores.ready),
         ]
-        self._loaded(m, platform, moved, (dma, path, drain))
+        due = dma.resulting[[queue.name for queue in moved].index("loads")]
+        words = _words(dma, moved)
+        self._loaded(m, platform, words, (dma, path, drain), (due, result["loads"]))
+        alarm = path.alarm | drain.alarm
+        if self.linear_sizes is not None:
+            alarm |= self._linear(m, platform, self.linear_sizes, jobs, words, dma)
+        m.d.comb += self.alarm.eq(alarm)
         return m
 
+    def _linear(
+        self,
+        m: Module,
+        platform: object,
+        sizes: LinearSizes,
+        jobs: "_Jobs",
+        words: "_Words",
+        dma: Any,
+    ) -> Value:
+        """The linear engine, its loads and its stores; returns its alarm."""
+        linear = place(m, platform, "linear", "linear", lambda: Linear(sizes))
+        word, detail = dma.loaded.payload, words.detail["linear_loads"]
+        m.d.comb += [
+            linear.start.eq(jobs.start["linear"]),
+            linear.record.eq(jobs.payload["linear"]),
+            jobs.ending["linear"].eq(linear.ending),
+            jobs.result["linear"].eq(linear.resulting),
+            linear.store_start.eq(jobs.start["linear_stores"]),
+            linear.store.eq(jobs.payload["linear_stores"]),
+            linear.write.en.eq(words.taken["linear_loads"]),
+            linear.write.weights.eq(detail.weights),
+            linear.write.half.eq(detail.half),
+            linear.write.words.eq(detail.words),
+            linear.write.row.eq(word.row),
+            linear.write.word.eq(word.word),
+            linear.write.data.eq(word.data),
+            dma.sent_linear_stores.valid.eq(linear.sent.valid),
+            dma.sent_linear_stores.payload.eq(linear.sent.payload),
+            linear.sent.ready.eq(dma.sent_linear_stores.ready),
+        ]
+        alarm: Value = linear.alarm
+        return alarm
+
     def _loaded(
-        self, m: Module, platform: object, queues: Sequence[CommandQueue], parts: tuple[Any, ...]
+        self,
+        m: Module,
+        platform: object,
+        words: "_Words",
+        parts: tuple[Any, ...],
+        results: tuple[Value, Value],
     ) -> None:
         """Words of loads go where their queue's jobs say; the epilogue's writes of the banks come
-        first.
+        first. ``results``: when those of loads of rows are due, and when they are there.
         """
         dma, path, drain = parts
         loader = place(
             m, platform, "loader", "loader",
             lambda: LoadRows(self.p, self.words, self.bus_bytes),
         )  # fmt: skip
+        writes = place(
+            m, platform, "bank_writes", "bank_writes",
+            lambda: BankWrites(self.p, self.words, self.bus_bytes),
+        )  # fmt: skip
         word = dma.loaded.payload
-        mine, taken, detail = {}, {}, {}
-        for number, queue in enumerate(q for q in queues if q.name not in STORES):
-            mine[queue.name] = word.queue[number]
-            taken[queue.name] = dma.loaded.valid & dma.loaded.ready & word.queue[number]
-            detail[queue.name] = data.View(queue.payload, word.detail[: queue.payload.size])
+        taken, detail = words.taken, words.detail
         m.d.comb += [
-            dma.loaded.ready.eq(~(mine["loads"] & drain.soon)),
+            dma.loaded.ready.eq(~words.coming["loads"] | writes.room),
             path.weights.valid.eq(taken["weights"]),
             path.weights.ring.eq(detail["weights"].ring),
             path.weights.word.eq(word.word),
@@ -153,6 +199,44 @@ class Top(wiring.Component):
             loader.payload.eq(detail["loads"]),
             loader.row.eq(word.row),
             loader.word.eq(word.word),
+            loader.last.eq(word.last),
             loader.data.eq(word.data),
-            path.other.eq(Mux(drain.writing, drain.writes.as_value(), loader.writes.as_value())),
+            writes.placing.eq(loader.placing),
+            writes.placed.eq(loader.placed),
+            writes.first.eq(drain.writes),
+            path.other.eq(writes.accesses),
+            writes.due.eq(results[0]),
+            results[1].eq(writes.resulting),
         ]
+
+
+@dataclass(frozen=True)
+class _Jobs:
+    """By queue: a job starts, what its record says, its result is there. By server: it ends."""
+
+    start: Mapping[str, Value]
+    payload: Mapping[str, data.View]
+    result: Mapping[str, Value]
+    ending: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class _Words:
+    """By queue of loads: the word that comes is one of its jobs', and is taken; what its job's
+    record says.
+    """
+
+    coming: Mapping[str, Value]
+    taken: Mapping[str, Value]
+    detail: Mapping[str, data.View]
+
+
+def _words(dma: Any, queues: Sequence[CommandQueue]) -> _Words:
+    word, loads = dma.loaded.payload, [queue for queue in queues if queue.name not in STORES]
+    coming = {queue.name: word.queue[number] for number, queue in enumerate(loads)}
+    taken = dma.loaded.valid & dma.loaded.ready
+    return _Words(
+        coming,
+        {name: taken & mine for name, mine in coming.items()},
+        {q.name: data.View(q.payload, word.detail[: q.payload.size]) for q in loads},
+    )

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from esca.accelerator.axes import Ints
 from esca.accelerator.config import AcceleratorConfig, config_hash
-from esca.accelerator.events import simulate
 from esca.accelerator.machine import execute
 from esca.accelerator.program import MachineProgram
 from esca.accelerator.rtl.adapt import HardwareJob
@@ -21,7 +20,6 @@ from esca.accelerator.rtl.dma import SLACK
 from esca.accelerator.rtl.hardware_program import HardwareProgram, hardware_program
 from esca.accelerator.rtl.memory_model import Memory
 from esca.accelerator.rtl.top import Top
-from esca.accelerator.schedule import SERVERS
 from esca.errors import EscaError
 
 MEMORY_BYTES = 1 << 24
@@ -135,7 +133,7 @@ def verify(
             f"{machine.config.name} ({hashes[1]})"
         )
     made = hardware_program(program)
-    starts = simulate([one.job for one in made.jobs], SERVERS)
+    starts = made.starts()
     integers = {
         tensor.name: feeds[tensor.name].numpy().reshape(tensor.shape).astype(np.int64)
         for tensor in program.workload.inputs

@@ -27,11 +27,12 @@ def chunk_of(made: Instruction) -> Chunk:
 
 def with_whole_stores(program: MachineProgram) -> tuple[MachineProgram, dict[Chunk, StoredChunk]]:
     """The same program with one store a chunk, and all its stored chunks. Halves of the results are
-    taken in turn by chunks. EscaError for stored outputs of other engines than the array.
+    taken in turn by chunks. The linear engine's stores stay as they are; EscaError for stored
+    outputs of the engines that are left.
     """
     last: dict[Chunk, int] = {}
     for number, made in enumerate(program.instructions):
-        if made.op == "store":
+        if made.op == "store" and program.steps[made.layer].engine != "linear":
             if program.steps[made.layer].tiling is None:
                 name = program.steps[made.layer].layer.name
                 raise EscaError(f"rtl: layer {name!r} stores its outputs from another engine")
@@ -44,7 +45,7 @@ def with_whole_stores(program: MachineProgram) -> tuple[MachineProgram, dict[Chu
     for number, made in enumerate(program.instructions):
         chunk = chunk_of(made)
         whole = chunk in last
-        if made.op == "store" and number != last[chunk]:
+        if made.op == "store" and whole and number != last[chunk]:
             place.append(-1)
             continue
         place.append(len(kept))
@@ -58,7 +59,7 @@ def with_whole_stores(program: MachineProgram) -> tuple[MachineProgram, dict[Chu
                 turns.take(-1)  # until its store, which is not made yet
                 chunks[chunk] = StoredChunk(len(kept), -1, (0, 0))
             changed = replace(changed, results=halves[chunk], reuses=(*reuses, *waits[chunk]))
-        elif made.op == "store":
+        elif made.op == "store" and whole:
             turns.freed[-1] = len(kept)
             rows = _rows(program, chunk)
             chunks[chunk] = replace(chunks[chunk], store=len(kept), rows=rows)
@@ -69,7 +70,7 @@ def with_whole_stores(program: MachineProgram) -> tuple[MachineProgram, dict[Chu
 
 def _gone(program: MachineProgram, number: int) -> bool:
     """Whether what was waited for is a half of the results, which chunks take otherwise."""
-    return program.instructions[number].op == "store"
+    return program.instructions[number].queue == "stores"
 
 
 def _rows(program: MachineProgram, chunk: Chunk) -> tuple[int, int]:

@@ -1,0 +1,122 @@
+"""Layers of a quantized graph on the compiled hardware, one by one, held against the simulator."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from esca.accelerator.compiler import compile_layer
+from esca.accelerator.program import MachineProgram
+from esca.accelerator.rtl.verify import Machine, Verification, verify
+from esca.accelerator.workload import quantized_workload
+from esca.errors import EscaError
+from esca.quantization.quantize import QuantizedGraph
+
+
+@dataclass(frozen=True)
+class LayerCheck:
+    """A ``layer`` at some ``bits``: ``values`` of its output, and what ``verification`` found, or
+    why it is ``refused``.
+    """
+
+    bits: str
+    layer: str
+    values: int
+    verification: Verification | None
+    refused: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it ran, and all is as it must be."""
+        return self.verification is not None and self.verification.passed
+
+
+def check_layers(
+    machine: Machine,
+    quantized: QuantizedGraph,
+    bits: str,
+    part: str = "decoder",
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[LayerCheck]:
+    """Every layer of a ``part`` by itself, from random integers that come from DRAM to an output
+    that goes there. ``bits`` is what the checks are called by.
+    """
+    layers = quantized_workload(quantized, "layers", part).layers
+    for number, layer in enumerate(layers):
+        values = layer.output.values
+        try:
+            program = compile_layer(quantized, machine.config, layer.name)
+            found = verify(machine, program, random_feeds(program, seed))
+        except EscaError as error:
+            yield LayerCheck(bits, layer.name, values, None, str(error))
+        else:
+            yield LayerCheck(bits, layer.name, values, found)
+        if progress:
+            progress(number + 1, len(layers))
+
+
+def random_feeds(program: MachineProgram, seed: int) -> dict[str, Tensor]:
+    """Integers of every input, of all its values alike."""
+    rng = np.random.default_rng(seed)
+    return {
+        tensor.name: torch.from_numpy(rng.integers(0, 1 << tensor.bits, tensor.shape))
+        for tensor in program.workload.inputs
+    }
+
+
+def layer_data(check: LayerCheck) -> dict[str, Any]:
+    """Plain data: ``bits layer values passed refused`` and, where it ran, ``equal late jobs alarms
+    cycles seconds``.
+    """
+    made = {
+        "bits": check.bits,
+        "layer": check.layer,
+        "values": check.values,
+        "passed": check.passed,
+        "refused": check.refused,
+    }
+    found = check.verification
+    if found is None:
+        return made
+    return made | {
+        "equal": not found.different,
+        "late": sum(found.late.values()),
+        "jobs": sum(found.jobs.values()),
+        "alarms": found.run.alarms,
+        "cycles": found.run.cycles,
+        "seconds": round(found.run.seconds, 1),
+    }
+
+
+def layers_table(checks: Sequence[LayerCheck]) -> str:
+    """A line a layer, a column for each bits: its cycles where all is equal, else what is not; then
+    why layers are refused.
+    """
+    columns = [*dict.fromkeys(check.bits for check in checks)]
+    cells = {(check.layer, check.bits): _cell(check) for check in checks}
+    layers = [*dict.fromkeys(check.layer for check in checks)]
+    wide = max(map(len, layers), default=0)
+    lines = [" " * wide + "".join(f"  {name:>22}" for name in columns)]
+    for layer in layers:
+        made = (cells.get((layer, name), "") for name in columns)
+        lines.append(f"{layer:{wide}}" + "".join(f"  {cell:>22}" for cell in made))
+    reasons = dict.fromkeys(check.refused for check in checks if check.refused)
+    passed = sum(check.passed for check in checks)
+    lines.append(f"{passed} of {len(checks)} equal in all integers and start cycles")
+    return "\n".join([*lines, *reasons]) + "\n"
+
+
+def _cell(check: LayerCheck) -> str:
+    found = check.verification
+    if found is None:
+        return "refused"
+    wrong = [
+        *(["integers differ"] if found.different else []),
+        *([f"{sum(found.late.values())} late"] if found.late else []),
+        *(["alarm"] if found.run.alarms or found.run.memory_errors else []),
+    ]
+    return ", ".join(wrong) or f"equal, {found.run.cycles:,}"

@@ -1,0 +1,225 @@
+"""The linear engine: fully connected layers, whose weights come from memory once a frame."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Array, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from esca.accelerator.config import AcceleratorConfig
+from esca.accelerator.reads import power_above
+from esca.accelerator.rtl.adapt import bus_bytes
+from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.bursts import ROW_BITS
+from esca.accelerator.rtl.drain_records import FORMATS, STORE
+from esca.accelerator.rtl.linear_records import (
+    CONSTANT_BYTES,
+    LINEAR,
+    MOST_INPUTS,
+    MOST_OUTPUTS,
+    WEIGHT_BYTES,
+)
+from esca.accelerator.rtl.modules import place
+from esca.accelerator.rtl.params import SUM_BITS
+from esca.accelerator.rtl.requantize import FACTOR, LAYER, VALUE_BITS, Lane
+from esca.accelerator.rtl.word_store import WordStore
+from esca.errors import EscaError
+
+SUM_LATENCY = 2
+"""Cycles from a word's cycle to its output's sum."""
+
+CONSTANTS = data.StructLayout(
+    {"bias": signed(SUM_BITS), "correction": signed(SUM_BITS), "factor": FACTOR}
+)
+"""Of an output; see :data:`esca.accelerator.rtl.requantize.COLUMN`."""
+
+
+@dataclass(frozen=True)
+class LinearSizes:
+    """``lanes``: products a cycle; ``latency`` in cycles; bytes of a bus word and of a half of the
+    results.
+    """
+
+    lanes: int
+    latency: int
+    bus_bytes: int
+    result_bytes: int
+
+
+def linear_sizes(config: AcceleratorConfig) -> LinearSizes:
+    """Sizes of a configuration; EscaError for what the engine is not made for."""
+    engines, bus = config.engines, bus_bytes(config)
+    lanes = engines.linear_lanes
+    if lanes % bus or lanes & (lanes - 1) or bus > CONSTANT_BYTES:
+        raise EscaError(
+            f"rtl: {config.name}: engines.linear_lanes is {lanes}, expected a power of two, not "
+            f"below the {bus} bytes that DMA moves a cycle, which are {CONSTANT_BYTES} or less"
+        )
+    quarter = config.buffers.output_bytes // 4
+    return LinearSizes(lanes, engines.epilogue_latency_cycles, bus, quarter)
+
+
+class Linear(wiring.Component):
+    """``start`` comes with ``record`` in the cycle before the job's first; ``ending`` in its last,
+    ``resulting`` as many cycles behind as its latency. ``write``: bus ``word`` of a ``row`` of
+    weights and constants, of which ``words`` are weights, or of the operand. ``store_start``,
+    ``store``, ``sent``: of its stores. ``alarm``: a requantized sum leaves 32 bits.
+    """
+
+    def __init__(self, sizes: LinearSizes) -> None:
+        self.sizes = sizes
+        bus = sizes.bus_bytes
+        self.store_words = WordStore(bus, sizes.result_bytes // bus)
+        write = {
+            "en": 1,
+            "weights": 1,
+            "half": 1,
+            "words": 12,
+            "row": 12,
+            "word": ROW_BITS,
+            "data": 8 * bus,
+        }
+        super().__init__(
+            {
+                "start": In(1),
+                "record": In(LINEAR),
+                "ending": Out(1),
+                "resulting": Out(1),
+                "alarm": Out(1),
+                "write": In(data.StructLayout(write)),
+                "store_start": In(1),
+                "store": In(STORE),
+                "sent": Out(stream.Signature(8 * bus)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Memories and a counter; products; a lane of the epilogue; words of results."""
+        m, sizes = Module(), self.sizes
+        width = 8 * sizes.lanes
+        rows, inputs = WEIGHT_BYTES // sizes.lanes, MOST_INPUTS // sizes.lanes
+        constant = 8 * CONSTANT_BYTES
+        weights = m.submodules.weights = Memory(shape=width, depth=2 * rows, init=[])
+        operand = m.submodules.operand = Memory(shape=width, depth=inputs, init=[])
+        constants = m.submodules.constants = Memory(shape=constant, depth=2 * MOST_OUTPUTS, init=[])
+        self._load(m, weights, operand, constants)
+        busy, held = Signal(), Signal(LINEAR)
+        at, word, output = Signal(range(rows)), Signal(8), Signal(10)
+        last = Signal()
+        m.d.comb += [
+            last.eq(busy & (word == held.words - 1)),
+            self.ending.eq(last & (output == held.outputs - 1)),
+            self.resulting.eq(delayed(m, self.ending, 1, sizes.latency)),
+        ]
+        m.d.sync += [
+            at.eq(at + 1),
+            word.eq(Mux(last, 0, word + 1)),
+            output.eq(output + last),
+        ]
+        with m.If(self.ending):
+            m.d.sync += busy.eq(0)
+        with m.If(self.start):
+            m.d.sync += [
+                busy.eq(1),
+                held.eq(self.record),
+                *(counter.eq(0) for counter in (at, word, output)),
+            ]
+        reads = [memory.read_port() for memory in (weights, operand, constants)]
+        m.d.comb += [
+            reads[0].addr.eq(at + Mux(held.half, rows, 0)),
+            reads[1].addr.eq(word),
+            reads[2].addr.eq(output + Mux(held.half, MOST_OUTPUTS, 0)),
+        ]
+        total = self._sums(m, reads[0].data, reads[1].data, delayed(m, word == 0, 1, SUM_LATENCY))
+        lane = place(m, platform, "lane", "linear_lane", lambda: Lane(sizes.latency - SUM_LATENCY))
+        own = data.View(CONSTANTS, delayed(m, reads[2].data, constant, 1)[: CONSTANTS.size])
+        made = delayed(m, last, 1, sizes.latency)
+        m.d.comb += [
+            lane.sum.eq(total),
+            lane.column.factor.eq(own.factor),
+            lane.column.bias.eq(own.bias),
+            lane.column.correction.eq(own.correction),
+            lane.layer.eq(delayed(m, held.layer, LAYER, SUM_LATENCY)),
+            self.alarm.eq(lane.alarm & made),
+        ]
+        first = delayed(m, output == 0, 1, sizes.latency)
+        where = data.StructLayout({name: LINEAR.members[name] for name in ("format", "results")})
+        target = Signal(where)
+        m.d.comb += [target.format.eq(held.format), target.results.eq(held.results)]
+        self._results(m, lane.value, made, first, delayed(m, target, where, sizes.latency))
+        return m
+
+    def _load(self, m: Module, weights: Memory, operand: Memory, constants: Memory) -> None:
+        """Bus words of a job come in order; those of weights lie one behind the other."""
+        write, sizes = self.write, self.sizes
+        bits = 8 * sizes.bus_bytes
+        inner = power_above(sizes.lanes // sizes.bus_bytes)
+        rows = WEIGHT_BYTES // sizes.lanes
+        begins, mine, at = Signal(), Signal(), Signal(range((rows + 1) << inner))
+        here, next_at = Signal.like(at), Signal.like(at)
+        place = (write.word - write.words)[: power_above(CONSTANT_BYTES // sizes.bus_bytes)]
+        m.d.comb += [
+            begins.eq((write.row == 0) & (write.word == 0)),
+            mine.eq(write.word < write.words),
+            at.eq(Mux(begins, 0, next_at)),
+            here.eq(Mux(write.weights, at, write.word)),
+        ]
+        with m.If(write.en & write.weights):
+            m.d.sync += next_at.eq(at + mine)
+        for memory, address, part, wanted in (
+            (weights, (here >> inner) + Mux(write.half, rows, 0), here[:inner],
+             write.weights & mine),
+            (operand, here >> inner, here[:inner], ~write.weights),
+            (constants, write.row + Mux(write.half, MOST_OUTPUTS, 0), place,
+             write.weights & ~mine),
+        ):  # fmt: skip
+            port = memory.write_port(granularity=bits)
+            m.d.comb += [
+                port.addr.eq(address),
+                port.data.eq(write.data.replicate(len(port.data) // bits)),
+                port.en.eq(Mux(write.en & wanted, 1 << part, 0)),
+            ]
+
+    def _sums(self, m: Module, weights: Value, operand: Value, first: Value) -> Value:
+        """The sum of an output up to this cycle's word."""
+        products = [
+            weights.word_select(lane, 8).as_signed() * operand.word_select(lane, 8)
+            for lane in range(self.sizes.lanes)
+        ]
+        word, total, known = (Signal(signed(SUM_BITS)) for _ in range(3))
+        m.d.sync += word.eq(sum(products[1:], products[0]))
+        m.d.comb += total.eq(word + Mux(first, 0, known))
+        m.d.sync += known.eq(total)
+        return total
+
+    def _results(self, m: Module, value: Value, made: Value, first: Value, held: data.View) -> None:
+        """Values fill a bus word from below, which is written with each of them."""
+        bits = 8 * self.sizes.bus_bytes
+        store = m.submodules.store = self.store_words
+        place, word = Signal(range(bits)), Signal(store.write.address.shape())
+        before, filled = Signal(bits), Signal(bits)
+        place_now, word_now = Signal.like(place), Signal.like(word)
+        sizes = {"nibbles": 4, "bytes": 8, "words": VALUE_BITS}
+        step = Array(sizes.get(name, 8) for name in FORMATS)[held.format]
+        taken = Array(value[: sizes.get(name, 8)] for name in FORMATS)[held.format]
+        end = Signal(range(bits + VALUE_BITS))
+        m.d.comb += [
+            place_now.eq(Mux(first, 0, place)),
+            word_now.eq(Mux(first, 0, word)),
+            filled.eq(Mux(place_now == 0, 0, before) | (Value.cast(taken) << place_now)),
+            end.eq(place_now + step),
+            store.write.en.eq(made),
+            store.write.half.eq(held.results),
+            store.write.address.eq(word_now),
+            store.write.data.eq(filled),
+            store.start.eq(self.store_start),
+            store.store.eq(self.store),
+        ]
+        with m.If(made):
+            m.d.sync += [
+                before.eq(filled),
+                place.eq(Mux(end == bits, 0, end)),
+                word.eq(word_now + (end == bits)),
+            ]
+        wiring.connect(m, wiring.flipped(self.sent), store.sent)

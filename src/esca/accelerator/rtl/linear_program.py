@@ -1,0 +1,166 @@
+"""Fully connected layers as hardware takes them: weights and constants in DRAM, records."""
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from esca.accelerator.isa import Instruction
+from esca.accelerator.packed import unpacked
+from esca.accelerator.program import MachineProgram, Step
+from esca.accelerator.rtl.column_constants import factor_values
+from esca.accelerator.rtl.drain_records import FORMATS
+from esca.accelerator.rtl.dram_maps import Bytes, row_pitch
+from esca.accelerator.rtl.encode import DramPlaces
+from esca.accelerator.rtl.epilogue_values import format_of, layer_values
+from esca.accelerator.rtl.linear import CONSTANTS, LinearSizes
+from esca.accelerator.rtl.linear_records import (
+    CONSTANT_BYTES,
+    MOST_INPUTS,
+    MOST_OUTPUTS,
+    WEIGHT_BYTES,
+)
+from esca.accelerator.rtl.records import pack
+from esca.accelerator.workload import TensorShape, WorkLayer
+from esca.errors import EscaError
+
+Payload = dict[str, Any]
+
+
+def check_linear(layer: WorkLayer) -> None:
+    """EscaError for a layer that the engine is not made for."""
+    where, inputs = f"rtl: layer {layer.name!r}", layer.input.values
+    if inputs > MOST_INPUTS or layer.input.bits <= 4 or layer.input.bits > 8:
+        raise EscaError(
+            f"{where}: {inputs} inputs of {layer.input.bits} bits, expected {MOST_INPUTS} at most, "
+            "of 5 to 8 bits"
+        )
+    if layer.residual is not None or layer.texel_bias_bits or layer.ramps:
+        raise EscaError(f"{where}: the linear engine adds biases of channels alone")
+    if format_of(layer.output) == "tens":
+        raise EscaError(f"{where}: {layer.output.bits} bits are stored, expected 4, 8 or 16")
+
+
+def lane_words(layer: WorkLayer, lanes: int) -> int:
+    """Words of ``lanes`` weights that an output takes."""
+    return ceil(layer.input.values / lanes)
+
+
+def linear_rows(program: MachineProgram, made: Instruction, sizes: LinearSizes) -> Bytes:
+    """(outputs, bytes) that a load of weights brings: an output's weights, then its constants."""
+    step, (part,) = program.steps[made.layer], made.parts
+    layer = step.layer
+    low, high = outputs_of(program, made)
+    address, _ = step.weights[part]
+    inputs = layer.input.values
+    flat = unpacked(program.image, address, layer.weight_bits, 0, (high - low) * inputs)
+    weights = flat.reshape(high - low, inputs)
+    wide = lane_words(layer, sizes.lanes) * sizes.lanes
+    room = np.zeros((high - low, wide + CONSTANT_BYTES), np.uint8)
+    room[:, :inputs] = weights.astype(np.int8).view(np.uint8)
+    tables, zero = step.constants.tables, step.constants.scalars["source_zero"]
+    for row, output in enumerate(range(low, high)):
+        values = {
+            "bias": int(tables["bias"][output]),
+            "correction": int(-zero * weights[row].sum()),
+            "factor": factor_values(
+                tables["mantissa"][output, 0, 0], tables["shift"][output, 0, 0]
+            ),
+        }
+        bits = pack(CONSTANTS, values, f"rtl: layer {layer.name!r}: output {output}")
+        room[row, wide:] = np.frombuffer(bits.to_bytes(CONSTANT_BYTES, "little"), np.uint8)
+    if (high - low) * wide > WEIGHT_BYTES or high - low > MOST_OUTPUTS:
+        raise EscaError(
+            f"rtl: layer {layer.name!r}: {high - low} outputs of {wide} bytes in one job, expected "
+            f"{MOST_OUTPUTS} and {WEIGHT_BYTES} bytes at most"
+        )
+    return room
+
+
+def outputs_of(program: MachineProgram, made: Instruction) -> tuple[int, int]:
+    """Outputs (from, to) of the unit whose weights a load brings."""
+    for other in program.instructions:
+        if (other.op, other.layer, other.part) == ("linear", made.layer, made.parts[0]):
+            return other.raster[2], other.raster[3]
+    raise AssertionError(f"nobody reads part {made.parts[0]} of layer {made.layer}")
+
+
+class LinearProgram:
+    """Of the linear layers of a ``program``: rows of weights in DRAM (``pieces``), and payloads."""
+
+    def __init__(self, program: MachineProgram, sizes: LinearSizes, places: DramPlaces) -> None:
+        self.program, self.sizes = program, sizes
+        self.pieces: dict[int, tuple[int, Bytes]] = {}
+        steps = {made.layer for made in program.instructions if made.op == "linear"}
+        for number in steps:
+            check_linear(program.steps[number].layer)
+        if len(steps) > 1:
+            names = ", ".join(program.steps[number].layer.name for number in sorted(steps))
+            raise EscaError(f"rtl: {names}: more than one linear layer in a program: not built")
+        for number, made in enumerate(program.instructions):
+            if made.op == "load_weights" and program.steps[made.layer].engine == "linear":
+                rows = linear_rows(program, made, sizes)
+                self.pieces[number] = places.add(rows.size), rows
+
+    def load(self, number: int) -> Payload:
+        """Of a load of weights."""
+        address, rows = self.pieces[number]
+        made = self.program.instructions[number]
+        return {
+            "dram": address,
+            "row_bytes": rows.shape[1],
+            "rows": len(rows),
+            "pitch": rows.shape[1],
+            "weights": 1,
+            "half": made.half,
+            "words": (rows.shape[1] - CONSTANT_BYTES) // self.sizes.bus_bytes,
+        }
+
+    def load_operand(self, tensor: TensorShape, address: int) -> Payload:
+        """Of a load of the operand."""
+        pitch = row_pitch(tensor, self.sizes.bus_bytes)
+        size = {"dram": address, "row_bytes": pitch, "rows": 1, "pitch": pitch}
+        return {**size, "weights": 0, "half": 0, "words": 0}
+
+    def job(self, made: Instruction) -> Payload:
+        """Of the engine's job."""
+        step = self.program.steps[made.layer]
+        layer = step.layer
+        return {
+            "half": made.half,
+            "words": lane_words(layer, self.sizes.lanes),
+            "outputs": made.raster[3] - made.raster[2],
+            "layer": layer_values(step.constants),
+            "format": FORMATS.index(format_of(layer.output)),
+            "results": max(made.results, 0),
+        }
+
+    def cycles(self, made: Instruction) -> int:
+        """Of the engine's job: whole words of every output."""
+        words = lane_words(self.program.steps[made.layer].layer, self.sizes.lanes)
+        return (made.raster[3] - made.raster[2]) * words
+
+    def load_cycles(self, number: int) -> int:
+        """Of a load of weights."""
+        return self.pieces[number][1].size // self.sizes.bus_bytes
+
+    def store(self, made: Instruction, address: int) -> Payload:
+        """Of a store to a map at ``address``; EscaError where it begins inside a bus word."""
+        step: Step = self.program.steps[made.layer]
+        tensor, (low, high) = step.layer.output, made.raster[2:]
+        bits = {"nibbles": 4, "bytes": 8, "words": 16}[format_of(tensor)]
+        bus = self.sizes.bus_bytes
+        if low * bits % (8 * bus):
+            raise EscaError(
+                f"rtl: layer {step.layer.name!r}: outputs from {low} on of {bits} bits are stored "
+                f"inside a word of {bus} bytes"
+            )
+        size = ceil((high - low) * bits / (8 * bus)) * bus
+        return {
+            "dram": address + low * bits // 8,
+            "row_bytes": size,
+            "rows": 1,
+            "pitch": size,
+            "half": made.results,
+            "tens": 0,
+        }

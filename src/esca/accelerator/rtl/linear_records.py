@@ -1,0 +1,46 @@
+"""Records of the linear engine: what it computes, and where loads put its operands."""
+
+from amaranth.lib import data
+
+from esca.accelerator.rtl.requantize import LAYER
+
+CONSTANT_BYTES = 16
+"""Of the constants that follow each output's weights."""
+
+MOST_INPUTS = 1024
+"""Values of an operand of the linear engine."""
+
+MOST_OUTPUTS = 512
+"""Outputs of one job."""
+
+WEIGHT_BYTES = 16384
+"""Of a half of the linear engine's weights."""
+
+LOAD_LINEAR = data.StructLayout(
+    {
+        "dram": 32,
+        "row_bytes": 16,
+        "rows": 12,
+        "pitch": 16,
+        "weights": 1,
+        "half": 1,
+        "words": 12,
+    }
+)
+"""``weights``: into ``half``, an output a row, ``words`` bus words of weights and behind them its
+constants; else the operand, one row.
+"""
+
+LINEAR = data.StructLayout(
+    {
+        "half": 1,
+        "words": 8,
+        "outputs": 10,
+        "layer": LAYER,
+        "format": 2,
+        "results": 1,
+    }
+)
+"""``outputs``, each of ``words`` words of as many weights as there are lanes, from ``half``; they
+go in a ``format`` to half ``results``.
+"""
