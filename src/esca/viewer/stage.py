@@ -1,6 +1,6 @@
 """What the browsers show: one picture each of the latest heads, drawn anew when either changes.
 
-A browser is given the next picture when it has worked off the one before, so it is never flooded;
+A browser is given a picture when it has worked off the last but one, so it is never flooded;
 meanwhile the next one is drawn and the heads after it are made. Pictures lie behind the page's own
 canvas, which is empty and takes the mouse: orbiting moves the browser's camera, and that asks for
 another picture. Where nothing moves any more, edges are smoothed.
@@ -10,6 +10,7 @@ import base64
 import io
 import math
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -30,6 +31,9 @@ _ASPECT = 1.2
 _LOOK_ABOVE = 0.04
 """Part of the head's height above its middle that is in the middle of the page: room for labels."""
 
+IN_FLIGHT = 2
+"""Pictures that browsers may still be at when the next one is sent."""
+
 ANSWER = 2.0
 """Seconds to wait for an answer of a browser at most."""
 
@@ -46,27 +50,29 @@ JPEG_QUALITY = 90
 
 
 class _Screen:
-    """One browser's picture, in two layers: the one before stays until the new one is there."""
+    """One browser's picture in layers: those before stay until the newest one is there."""
 
     def __init__(self, client: viser.ClientHandle) -> None:
         self.client = client
-        self._layers = [client.gui.add_html("") for _ in range(2)]
+        self._layers = [client.gui.add_html("") for _ in range(IN_FLIGHT + 1)]
         self._order = client.gui.add_html("")
         self._turn = 0
 
     def show(self, picture: bytes) -> None:
-        """Put a JPEG file above the one before."""
+        """Put a JPEG file above the ones before."""
+        count = len(self._layers)
         data = base64.b64encode(picture).decode()
-        name, other = f"--esca-{self._turn}", f"--esca-{1 - self._turn}"
+        newest_first = [(self._turn - back) % count for back in range(count)]
         red, green, blue = BACKGROUND
-        fit = "0 0 / 100% 100%"
+        layers = [f"var(--esca-{number}, none) 0 0 / 100% 100%" for number in newest_first]
         with self.client.atomic():
-            self._layers[self._turn].content = _style(f"{name}: url(data:image/jpeg;base64,{data})")
-            self._order.content = _style(
-                f"background: var({name}) {fit}, var({other}, none) {fit}, "
-                f"rgb({red} {green} {blue})"
+            self._layers[self._turn].content = _style(
+                f"--esca-{self._turn}: url(data:image/jpeg;base64,{data})"
             )
-        self._turn = 1 - self._turn
+            self._order.content = _style(
+                f"background: {', '.join(layers)}, rgb({red} {green} {blue})"
+            )
+        self._turn = (self._turn + 1) % count
         self.client.flush()
 
     def answers(self) -> None:
@@ -103,8 +109,8 @@ class Stage:
         self._screens: dict[int, _Screen] = {}
         self._aspects: dict[int, float] = {}
         self._closed = False
-        self._answering = ThreadPoolExecutor(1, thread_name_prefix="esca-answers")
-        self._answered: Future[None] | None = None
+        self._answering = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="esca-answers")
+        self._awaited: deque[Future[None]] = deque()
         self._changed = threading.Condition()
         scene = server.scene
         scene.set_up_direction("+y")
@@ -208,8 +214,8 @@ class Stage:
             for screen, eye in eyes
             if eye is not None
         ]
-        if self._answered is not None:
-            self._answered.result()
+        if len(self._awaited) == IN_FLIGHT:
+            self._awaited.popleft().result()
         for screen, picture in pictures:
             screen.show(picture)
 
@@ -219,7 +225,7 @@ class Stage:
             if fresh and pictures:
                 self._revealed()
 
-        self._answered = self._answering.submit(answered)
+        self._awaited.append(self._answering.submit(answered))
 
 
 def _eye(client: viser.ClientHandle) -> Eye | None:
