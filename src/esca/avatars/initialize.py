@@ -69,3 +69,13 @@ def _glorot(layer: Weighted, gain: float, generator: torch.Generator) -> None:
     layer.bias.zero_()
     if isinstance(layer, NormedLinear | NormedConv2d | NormedConvTranspose2d):
         layer.g.fill_(float(weight.square().sum().sqrt()))
+
+
+def randomize_biases(module: nn.Module, generator: torch.Generator) -> None:
+    """Add a tenth of normal noise to every bias, in place: first values are zeros, which would test
+    nothing.
+    """
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if name.endswith("bias"):
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from esca.captures.geometry import Topology
 from esca.rendering.display import BLACK, GAINS, OFFSET, SLOPE, to_display
 from esca.rendering.zbuffer import visible
 
@@ -29,6 +30,13 @@ RAW = np.rint(255 * to_display(np.tile(_LEVELS[:, None], 3))).astype(np.uint8).T
 _BLACK, _SLOPE, _OFFSET = np.float32(BLACK), np.float32(SLOPE), np.float32(OFFSET)
 
 
+def texel_corners(topology: Topology, side: int) -> NDArray[np.float64]:
+    """(F, 3, 2) columns and rows of the faces' corners in a texture of ``side``, whole numbers at
+    texel centres.
+    """
+    return topology.uvs[topology.uv_faces].astype(np.float64) * side - 0.5
+
+
 def draw(
     picture: NDArray[np.uint8],
     corners: NDArray[np.float64],
@@ -40,9 +48,9 @@ def draw(
 ) -> None:
     """Draw a mesh into ``picture`` (H, W, 3), over what is there; both sides of a triangle show.
 
-    ``corners``: (V, 3) homogeneous pixels. ``faces``: (F, 3). ``uvs``: (F, 3, 2) columns and rows
-    of their corners in ``texture`` (T, T, 3), whole numbers at texel centres. ``table``: (3, L)
-    display value of each of its steps. ``columns``: first column to draw into, and first not to.
+    ``corners``: (V, 3) homogeneous pixels. ``faces``: (F, 3). ``uvs``: see
+    :func:`texel_corners`, for ``texture`` (T, T, 3). ``table``: (3, L) display value of each of its
+    steps. ``columns``: first column to draw into, and first not to.
     """
     left, right = columns or (0, picture.shape[1])
     top, bottom = 0, len(picture)

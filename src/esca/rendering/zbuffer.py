@@ -13,6 +13,22 @@ _EDGE = 1e-6
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _narrowed(
+    low: float, high: float, weight: float, slope: float, per: float
+) -> tuple[float, float]:
+    """The part of a row, from ``low`` to ``high``, where a corner's weight is not negative.
+
+    ``weight``: at column 0; ``slope``: along the row; ``per``: ``-1 / slope``. A weight that does
+    not change along the row leaves it whole or empty.
+    """
+    if slope > 0:
+        return max(low, weight * per - _EDGE), high
+    if slope < 0:
+        return low, min(high, weight * per + _EDGE)
+    return low, high if weight >= 0 else -1.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def visible(corners: NDArray, faces: NDArray, rows: int, columns: int) -> NDArray:
     """(rows, columns) int32 face that the centre of each pixel sees, -1 for none.
 
@@ -43,8 +59,7 @@ def visible(corners: NDArray, faces: NDArray, rows: int, columns: int) -> NDArra
         to_a, to_b, far = 1 / a[2] - 1 / c[2], 1 / b[2] - 1 / c[2], 1 / c[2]
         slope = first_x * to_a + second_x * to_b
         third_x = -first_x - second_x
-        # Where the weights' zeros move per unit of weight; a weight that does not change along a
-        # row leaves the row whole or empty.
+        # Where the weights' zeros move per unit of weight.
         first_per = -1 / first_x if first_x != 0 else 0.0
         second_per = -1 / second_x if second_x != 0 else 0.0
         third_per = -1 / third_x if third_x != 0 else 0.0
@@ -53,24 +68,9 @@ def visible(corners: NDArray, faces: NDArray, rows: int, columns: int) -> NDArra
             first, second = first_y * y + first_0, second_y * y + second_0
             third = 1 - first - second
             low, high = 0.5, columns - 0.5
-            if first_x > 0:
-                low = max(low, first * first_per - _EDGE)
-            elif first_x < 0:
-                high = min(high, first * first_per + _EDGE)
-            elif first < 0:
-                continue
-            if second_x > 0:
-                low = max(low, second * second_per - _EDGE)
-            elif second_x < 0:
-                high = min(high, second * second_per + _EDGE)
-            elif second < 0:
-                continue
-            if third_x > 0:
-                low = max(low, third * third_per - _EDGE)
-            elif third_x < 0:
-                high = min(high, third * third_per + _EDGE)
-            elif third < 0:
-                continue
+            low, high = _narrowed(low, high, first, first_x, first_per)
+            low, high = _narrowed(low, high, second, second_x, second_per)
+            low, high = _narrowed(low, high, third, third_x, third_per)
             start, end = int(np.ceil(low - 0.5)), int(np.floor(high - 0.5))
             at = far + first * to_a + second * to_b + slope * 0.5
             for column in range(start, end + 1):

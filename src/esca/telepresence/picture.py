@@ -30,9 +30,6 @@ class Renderer:
         self._projection = projection
         topology = persona.topology
         self._faces = topology.faces.astype(np.int64)
-        side = persona.texture_offset.shape[-1]
-        # Texel centres lie at whole numbers.
-        self._uvs = topology.uvs[topology.uv_faces].astype(np.float64) * side - 0.5
         self._scale = persona.texture_scale.numpy().reshape(3)
         self._offset = persona.texture_offset.movedim(0, 2).numpy().copy(order="C")
         # Compiled code is only for those who draw.
@@ -40,6 +37,7 @@ class Renderer:
         from esca.rendering import shading
 
         self._shading = shading
+        self._uvs = shading.texel_corners(topology, persona.texture_offset.shape[-1])
 
     def draw(self, texels: NDArray[np.float32], mesh: Tensor) -> Picture:
         """(H, W, 3) uint8 display picture of a decoded texture (T, T, 3) and ``mesh`` (3V,)."""

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from esca.captures.geometry import FloatArray
 from esca.rendering.raster import project
-from esca.rendering.shading import draw
+from esca.rendering.shading import draw, texel_corners
 from esca.viewer.heads import Head, Surface
 from esca.viewer.subject import MM, Picture, Subject
 
@@ -55,8 +55,8 @@ class Eye:
         rows, columns = self.size
         focal = rows / 2 / math.tan(self.view / 2)
         lens = np.array([[focal, 0, columns / 2], [0, focal, rows / 2], [0, 0, 1.0]])
-        turned = lens @ np.asarray(self.axes, np.float64)
-        return np.concatenate([turned, -turned @ np.asarray(self.position)[:, None]], axis=1)
+        turned = lens @ self.axes
+        return np.concatenate([turned, -turned @ self.position[:, None]], axis=1)
 
     @property
     def right(self) -> NDArray[np.float64]:
@@ -70,10 +70,8 @@ class Drawing:
 
     def __init__(self, subject: Subject) -> None:
         topology = subject.capture.topology
-        side = subject.avatar.texture_size
         self._faces = topology.faces.astype(np.int64)
-        # Texel centres lie at whole numbers.
-        self._uvs = topology.uvs[topology.uv_faces].astype(np.float64) * side - 0.5
+        self._uvs = texel_corners(topology, subject.avatar.texture_size)
         self._width, self._height = subject.size[0] * MM, subject.size[1] * MM
         # From millimetres to the page's unit.
         self._placed = np.concatenate([np.eye(3) * MM, -subject.centre[:, None] * MM], axis=1)
@@ -92,14 +90,14 @@ class Drawing:
         picture = np.empty((*eye.size, 3), np.uint8)
         picture[:] = BACKGROUND
         projection = eye.projection
-        for number, head in enumerate(heads):
-            offset = (number - (len(heads) - 1) / 2) * SPACING * self._width * eye.right
+        places = np.arange(len(heads)) - (len(heads) - 1) / 2
+        offsets = places[:, None] * SPACING * self._width * eye.right
+        for head, offset in zip(heads, offsets, strict=True):
             moved = projection.copy()
             moved[:, 3] += projection[:, :3] @ offset
             self._head(picture, head, moved, eye.right)
         # Labels last: no head hides one.
-        for number, head in enumerate(heads):
-            offset = (number - (len(heads) - 1) / 2) * SPACING * self._width * eye.right
+        for head, offset in zip(heads, offsets, strict=True):
             above = _pixel(projection, offset + np.array([0, self._height * _LABEL_ABOVE, 0]))
             if above is not None:
                 _write(picture, head.label, above)

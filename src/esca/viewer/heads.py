@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from esca.viewer.decoders import Decoders
-from esca.viewer.heat import luminance, texels_per_degree, visible_error
+from esca.viewer.heat import LUMA, luminance, texels_per_degree, visible_error
 from esca.viewer.palette import heat_texture, signed_texture
 from esca.viewer.subject import Picture, Subject
 
@@ -19,8 +19,6 @@ LAYOUTS: tuple[Layout, ...] = ("Side by side", "Split", "fp32", "Quantized", "Er
 
 ErrorKind = Literal["Visible error (proxy)", "Signed difference"]
 ERRORS: tuple[ErrorKind, ...] = ("Visible error (proxy)", "Signed difference")
-
-_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 @dataclass(frozen=True)
@@ -96,22 +94,23 @@ class Heads:
         }
         made = {source: job.result() for source, job in jobs.items()}
         self._known |= {source: (moment, decoded) for source, decoded in made.items()}
-        if len(made) == 2 and (self._pair is None or self._pair != (made[None], made[index])):
+        if len(made) == 2:
             self._pair = made[None], made[index]
         name = f"{chosen.method} {chosen.bits}"
+        reference = Head("fp32", (None, moment), (lambda: made[None],))
         if look.layout == "fp32":
-            return [Head("fp32", (None, moment), (lambda: made[None],))]
+            return [reference]
         quantized = Head(name, (index, moment), (lambda: made[index],))
         if look.layout == "Quantized":
             return [quantized]
         if look.layout == "Split":
-            both = (lambda: made[None], lambda: made[index])
+            both = (*reference.surfaces, *quantized.surfaces)
             return [Head(f"fp32  |  {name}", (look, moment), both, look.split)]
-        pair = self._pair
+        pair = made[None], made[index]
         error = Head(look.error, (look, moment), (lambda: self._error(pair, look),))
         if look.layout == "Error":
             return [error]
-        return [Head("fp32", (None, moment), (lambda: made[None],)), quantized, error]
+        return [reference, quantized, error]
 
     def differences(self) -> Differences | None:
         """Of the last two heads that were decoded together; None before there were any."""
@@ -144,19 +143,19 @@ class Heads:
         texture, mesh = timed.decode(code, view)
         return Surface(self.subject.millimetres(mesh), self.subject.display(texture))
 
-    def _error(self, pair: tuple[Surface, Surface] | None, look: Look) -> Surface:
-        assert pair is not None
+    def _error(self, pair: tuple[Surface, Surface], look: Look) -> Surface:
         reference, quantized = pair
         if look.error == "Signed difference":
             off = quantized.picture.astype(np.int16) - reference.picture
-            return Surface(reference.vertices, signed_texture(off @ _LUMA, look.full))
+            luma = (off @ np.array(LUMA, np.float32)).astype(np.float32, copy=False)
+            return Surface(reference.vertices, signed_texture(luma, look.full))
         error = self._visible(pair)
         grey = reference.picture[..., 1]
         return Surface(reference.vertices, heat_texture(error, grey, look.full))
 
     def _visible(self, pair: tuple[Surface, Surface]) -> NDArray[np.float32]:
         """(T, T); outside the chart both are alike, so that what nobody sees does not leak in."""
-        if self._seen is None or self._seen[0] is not pair:
+        if self._seen is None or self._seen[0] != pair:
             base, test = (luminance(decoded.picture) for decoded in pair)
             np.copyto(test, base, where=~self.subject.covered)
             seen = visible_error(test, base, self._scale).astype(np.float32, copy=False)

@@ -29,7 +29,8 @@ VIEWING_DISTANCE_MM = 1000.0
 _FIRST_PEAK, _SECOND_PEAK = 0.5, 0.14
 """Cycles a texel at which the finest band and the one below it are most sensitive."""
 
-_WEIGHTS = (0.2126, 0.7152, 0.0722)
+LUMA = (0.2126, 0.7152, 0.0722)
+"""Parts of red, green and blue in luminance (Rec. 709)."""
 
 
 def texels_per_degree(millimetres: float, distance: float = VIEWING_DISTANCE_MM) -> float:
@@ -152,5 +153,5 @@ def _linear(encoded: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 _LUMINANCES = np.stack(
-    [PEAK_LUMINANCE * weight * _linear(np.arange(256) / 255) for weight in _WEIGHTS]
+    [PEAK_LUMINANCE * weight * _linear(np.arange(256) / 255) for weight in LUMA]
 ).astype(np.float32)

@@ -8,6 +8,7 @@ import torch
 from onnx import ModelProto
 
 from esca.avatars import AvatarConfig, build_avatar, load_avatar, save_avatar
+from esca.avatars.initialize import randomize_biases
 from esca.quantization.calibration import decoder_graph
 from esca.quantization.quantize import quantize
 from esca.quantization.recipe import load_recipe
@@ -36,9 +37,7 @@ def random_subject(config: AvatarConfig, folder: Path, seed: int = 0) -> Subject
     """
     avatar = build_avatar(config, seed).eval().requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
-    for name, parameter in avatar.named_parameters():
-        if name.endswith("bias"):
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
+    randomize_biases(avatar, generator)
     checkpoint = folder / "avatar.safetensors"
     save_avatar(avatar, checkpoint)
     graph = decoder_graph(avatar)
