@@ -3,18 +3,21 @@
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from esca.accelerator.check import held_out_codes, random_codes
-from esca.accelerator.config import config_hash, load_config, preset_names
+from esca.accelerator.config import AcceleratorConfig, config_hash, load_config, preset_names
 from esca.avatars import AvatarConfig, Variant, load_avatar
 from esca.captures.reader import open_capture
 from esca.cli.console import Json, emit, progress, say
 from esca.errors import EscaError
 from esca.runtime import load_artifact
 from esca.runtime.extra import needed
+
+if TYPE_CHECKING:
+    from esca.accelerator.rtl.verify import Machine
 
 app = typer.Typer(
     no_args_is_help=True, help="The accelerator in hardware, from the same configuration."
@@ -24,6 +27,13 @@ DEFAULT = "ecp5-8x8"
 
 Preset = Annotated[str, typer.Argument(help=f"{', '.join(preset_names())}, or a YAML file.")]
 PART_NAMES = "top, or one of path, array, accumulators, drain, lane alone"
+Simulated = Annotated[
+    str, typer.Option("--simulator", help="cxxrtl, or verilator (5 or later; quicker).")
+]
+Unknown = Annotated[
+    int | None,
+    typer.Option(help="Verilator alone: memories and registers begin with random bits, by seed."),
+]
 Part = Annotated[str, typer.Option(help=f"{PART_NAMES}.")]
 
 
@@ -56,6 +66,30 @@ def emit_command(
     }
     emit(said, as_json)
     say(f"{out}: {lines:,} lines, sha256 {found}", as_json)
+
+
+@app.command("draw")
+def draw_command(
+    out: Annotated[Path, typer.Option(help="Folder for machine.svg and way.svg.")],
+    preset: Preset = DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Draw the machine of a configuration: its blocks, and a unit's way through them in cycles.
+
+    JSON keys: `config machine way`, the files.
+    """
+    needed("amaranth", "rtl")
+    from esca.accelerator.rtl.blocks import blocks, unit_stages, wires
+    from esca.report.accelerator.machine import machine_picture, way_picture
+
+    config = load_config(preset)
+    machine, way = out / "machine.svg", out / "way.svg"
+    made, ways, stages = blocks(config), wires(config), unit_stages(config)
+    out.mkdir(parents=True, exist_ok=True)
+    machine_picture(config.name, made, ways, machine)
+    way_picture(config.name, stages, way)
+    emit({"config": config.name, "machine": str(machine), "way": str(way)}, as_json)
+    say(f"{machine}, {way}", as_json)
 
 
 @app.command("implement")
@@ -140,6 +174,8 @@ def run_command(
     stalls: Annotated[
         int | None, typer.Option(help="Stall memory at random, with this seed: data must hold.")
     ] = None,
+    simulator: Simulated = "cxxrtl",
+    unknown: Unknown = None,
     as_json: Json = False,
 ) -> None:
     """Run the texture decoder on the compiled hardware, and hold it against simulator and runtime.
@@ -158,8 +194,9 @@ def run_command(
         feeds = random_codes(quantized, frames)
     else:
         feeds = held_out_codes(load_avatar(checkpoint), open_capture(capture), frames)
+    machine = _built(config, simulator, unknown)
     with progress("Running") as update:
-        checks = check_frames(quantized, config, feeds, stalls, update)
+        checks = check_frames(quantized, feeds, machine, stalls, update)
     passed = all(check.passed for check in checks)
     data = [frame_data(check) for check in checks]
     emit({"config": config.name, "passed": passed, "frames": data}, as_json)
@@ -194,6 +231,8 @@ def verify_command(
         list[str] | None,
         typer.Option(help="With --avatar: w4a8-like, of convolutions, or mixed; repeat."),
     ] = None,
+    simulator: Simulated = "cxxrtl",
+    unknown: Unknown = None,
     as_json: Json = False,
 ) -> None:
     """Run random programs on the compiled hardware and the simulator, and say what they covered.
@@ -208,18 +247,17 @@ def verify_command(
     if avatar is not None:
         if stalls:
             raise EscaError("rtl: --stalls goes with random programs, not with --avatar")
-        _verify_layers(preset or DEFAULT, (avatar, texture, part), bits or ["w8a8"], seed, as_json)
+        machine = _built(load_config(preset or DEFAULT), simulator, unknown)
+        _verify_layers(machine, (avatar, texture, part), bits or ["w8a8"], seed, as_json)
         return
     if bits is not None:
         raise EscaError("rtl: --bits goes with --avatar")
     from esca.accelerator.rtl.coverage import coverage, coverage_table, holes
     from esca.accelerator.rtl.random_programs import random_programs, small_config
-    from esca.accelerator.rtl.verify import Machine, verify
+    from esca.accelerator.rtl.verify import verify
 
     config = small_config() if preset is None else load_config(preset)
-    with progress("Building") as update:
-        machine = Machine(config)
-        update(1, 1)
+    machine = _built(config, simulator, unknown)
     ran, rows = [], []
     with progress("Running") as update:
         for one in islice(random_programs(config, seed), programs):
@@ -258,8 +296,19 @@ def verify_command(
         raise typer.Exit(1)
 
 
+def _built(config: AcceleratorConfig, simulator: str, unknown: int | None) -> "Machine":
+    from esca.accelerator.rtl.verify import SIMULATORS, Machine, Simulator
+
+    if simulator not in SIMULATORS:
+        raise EscaError(f"rtl: simulator {simulator!r}, expected {' or '.join(SIMULATORS)}")
+    with progress("Building") as update:
+        machine = Machine(config, simulator=cast(Simulator, simulator), unknown=unknown)
+        update(1, 1)
+    return machine
+
+
 def _verify_layers(
-    preset: str, which: tuple[str, int, str], bits: list[str], seed: int, as_json: bool
+    machine: "Machine", which: tuple[str, int, str], bits: list[str], seed: int, as_json: bool
 ) -> None:
     from esca.accelerator.rtl.layer_checks import (
         LayerCheck,
@@ -268,14 +317,10 @@ def _verify_layers(
         layers_table,
     )
     from esca.accelerator.rtl.random_avatars import random_avatar
-    from esca.accelerator.rtl.verify import Machine
 
     variant, texture, part = which
-    config = load_config(preset)
+    config = machine.config
     made = AvatarConfig(cast(Variant, variant), texture)
-    with progress("Building") as update:
-        machine = Machine(config)
-        update(1, 1)
     checks: list[LayerCheck] = []
     for name in bits:
         quantized = random_avatar(made, name, seed)

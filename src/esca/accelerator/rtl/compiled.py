@@ -1,10 +1,7 @@
 """A component as a compiled simulation (CXXRTL): driven with arrays, a row a clock cycle."""
 
 import ctypes
-import hashlib
 import re
-import subprocess
-import tempfile
 from importlib import resources
 from pathlib import Path
 
@@ -12,8 +9,9 @@ import numpy as np
 from amaranth.lib import wiring
 
 from esca.accelerator.rtl.emit import rtlil_text, tool_versions
-from esca.accelerator.rtl.ports import WORD, Ints, Port, ports, to_bits, to_words
-from esca.accelerator.rtl.tools import cache_folder, cxx, run_yosys
+from esca.accelerator.rtl.harness import Harness
+from esca.accelerator.rtl.ports import WORD, Ints, ports, to_bits, to_words
+from esca.accelerator.rtl.tools import kept_library, run_cxx, run_yosys
 from esca.errors import EscaError
 
 _NAME = "design"
@@ -27,18 +25,21 @@ over thousands of them.
 
 
 class Simulation:
-    """A running design. Registers keep their values from one :meth:`run` to the next."""
+    """A running design. Registers keep their values from one :meth:`run` to the next. ``seed``: of
+    what they begin with, for those who compile it so.
+    """
 
-    def __init__(self, library: Path, component: wiring.Component) -> None:
+    def __init__(self, library: Path, component: wiring.Component, seed: int = 0) -> None:
         self._ports = tuple(ports(component, flow) for flow in (wiring.In, wiring.Out))
         self.inputs, self.outputs = (
             {field.name: field for port in mine for field in port.fields} for mine in self._ports
         )
         self._code = ctypes.CDLL(str(library))
         self._code.esca_create.restype = ctypes.c_void_p
+        self._code.esca_create.argtypes = [ctypes.c_uint64]
         self._code.esca_run.argtypes = [ctypes.c_void_p, ctypes.c_uint64, *[ctypes.c_void_p] * 2]
         self._code.esca_destroy.argtypes = [ctypes.c_void_p]
-        self._design = ctypes.c_void_p(self._code.esca_create())
+        self._design = ctypes.c_void_p(self._code.esca_create(seed))
 
     def __del__(self) -> None:
         self._code.esca_destroy(self._design)
@@ -71,31 +72,20 @@ def compiled(component: wiring.Component, cache: Path | None = None) -> Simulati
     EscaError where a tool is missing or fails.
     """
     text = _ZEROS.sub("", rtlil_text(component, _NAME))
-    harness = _harness(ports(component, wiring.In), ports(component, wiring.Out))
-    cache = cache or cache_folder()
+    harness = _HARNESS.text(component)
     how = (*_commands(text), *_FLAGS, str(tool_versions()))
-    key = hashlib.sha256("\0".join((text, harness, *how)).encode())
-    library = cache / f"{key.hexdigest()}.so"
-    if not library.is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            made = _build(Path(folder), text, harness)
-            made.replace(library)
+    library = kept_library(
+        (text, harness, *how), lambda folder: _build(folder, text, harness), cache
+    )
     return Simulation(library, component)
 
 
 def _build(folder: Path, text: str, harness: str) -> Path:
-    compiler = cxx()
     (folder / "design.il").write_text(text)
     run_yosys(_commands(text), folder)
     (folder / "harness.cc").write_text(harness)
-    made = folder / "design.so"
-    command = [compiler, *_FLAGS, f"-I{_runtime()}", "harness.cc", "-o", made.name]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise EscaError(f"rtl: {compiler}: {said[0] if said else done.returncode}")
-    return made
+    run_cxx([*_FLAGS, f"-I{_runtime()}", "harness.cc", "-o", "design.so"], folder)
+    return folder / "design.so"
 
 
 def _commands(text: str) -> list[str]:
@@ -110,19 +100,6 @@ def _runtime() -> str:
     return str(share / "include" / "backends" / "cxxrtl" / "runtime")
 
 
-def _harness(inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> str:
-    def moved(port: Port, kind: str) -> list[str]:
-        return [
-            f"    {kind}(top.{_mangled(port.name)}, {word}, row[{port.first + word}]);"
-            for word in range(port.words)
-        ]
-
-    sets = "\n".join(line for port in inputs for line in moved(port, "set"))
-    gets = "\n".join(line for port in outputs for line in moved(port, "get"))
-    given, found = (sum(port.words for port in mine) for mine in (inputs, outputs))
-    return _TEMPLATE.format(top=_mangled(_NAME), sets=sets, gets=gets, given=given, found=found)
-
-
 def _mangled(name: str) -> str:
     """A name as CXXRTL writes it."""
     made = "".join(
@@ -131,40 +108,28 @@ def _mangled(name: str) -> str:
     return f"p_{made}"
 
 
-_TEMPLATE = """\
+_HARNESS = Harness(
+    mangled=_mangled,
+    head="""\
 #include "design.cc"
 #include <cstdint>
 
-template <size_t bits> void set(cxxrtl::value<bits> &port, int word, uint32_t value) {{
+template <size_t width, size_t bits> void put(cxxrtl::value<bits> &port, int word, uint32_t value) {
     port.data[word] = value;
-}}
-template <size_t bits> void get(cxxrtl::value<bits> &port, int word, uint32_t &value) {{
-    value = port.data[word];
-}}
-template <size_t bits> void get(cxxrtl::wire<bits> &port, int word, uint32_t &value) {{
-    value = port.curr.data[word];
-}}
+}
+template <size_t width, size_t bits> void get(cxxrtl::value<bits> &port, int word, uint32_t &to) {
+    to = port.data[word];
+}
+template <size_t width, size_t bits> void get(cxxrtl::wire<bits> &port, int word, uint32_t &to) {
+    to = port.curr.data[word];
+}
 
-using Top = cxxrtl_design::{top};
+using Top = cxxrtl_design::p_design;
 
-static void given(Top &top, const uint32_t *row) {{
-{sets}
-}}
-static void found(Top &top, uint32_t *row) {{
-{gets}
-}}
-
-extern "C" void *esca_create() {{ return new Top; }}
-extern "C" void esca_destroy(void *design) {{ delete static_cast<Top *>(design); }}
-extern "C" void esca_run(void *design, uint64_t cycles, const uint32_t *in, uint32_t *out) {{
-    Top &top = *static_cast<Top *>(design);
-    for (uint64_t cycle = 0; cycle < cycles; cycle++, in += {given}, out += {found}) {{
-        given(top, in);
-        top.p_clk.set<bool>(false);
-        top.step();
-        found(top, out);
-        top.p_clk.set<bool>(true);
-        top.step();
-    }}
-}}
-"""
+static Top *created(uint64_t) { return new Top; }
+static void clocked(Top &top, bool high) {
+    top.p_clk.set<bool>(high);
+    top.step();
+}
+""",
+)

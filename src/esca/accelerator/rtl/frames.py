@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from esca.accelerator.compiler import compile_program
-from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.rtl.verify import Machine, Verification, verify
 from esca.errors import EscaError
 from esca.quantization.quantize import QuantizedGraph
@@ -36,8 +35,8 @@ class FrameCheck:
 
 def check_frames(
     quantized: QuantizedGraph,
-    config: AcceleratorConfig,
     feeds: Mapping[str, Tensor],
+    machine: Machine,
     stall_seed: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[FrameCheck, ...]:
@@ -46,8 +45,8 @@ def check_frames(
     The maps that it reads are the integer runtime's. With ``stall_seed`` memory stalls now and then
     and cycles are not compared. EscaError for what hardware is not built for.
     """
-    program = compile_program(quantized, config, "artifact", PART)
-    runtime, machine = IntegerDecoder(quantized), Machine(config)
+    program = compile_program(quantized, machine.config, "artifact", PART)
+    runtime = IntegerDecoder(quantized)
     integers = runtime.quantize(feeds)
     count = len(next(iter(integers.values())))
     wanted_names = {tensor.name for tensor in program.workload.inputs}

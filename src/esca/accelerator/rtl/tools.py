@@ -1,10 +1,12 @@
 """Running the open hardware tools that come as Python packages, and a C++ compiler."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from esca.errors import EscaError
@@ -36,6 +38,30 @@ def cxx() -> str:
     if found is None:
         raise EscaError("rtl: no C++ compiler was found, expected g++, clang++ or CXX")
     return found
+
+
+def run_cxx(arguments: Sequence[str], folder: Path) -> None:
+    """Run the C++ compiler in ``folder``; EscaError with its first line where it fails."""
+    compiler = cxx()
+    done = subprocess.run([compiler, *arguments], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        raise EscaError(f"rtl: {compiler}: {said[0] if said else done.returncode}")
+
+
+def kept_library(
+    parts: Sequence[str], build: Callable[[Path], Path], cache: Path | None = None
+) -> Path:
+    """The shared library that ``build`` makes in a folder, or the one that it made of the same
+    ``parts`` before. ``cache``: where those are, the user's by default.
+    """
+    cache = cache or cache_folder()
+    library = cache / f"{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()}.so"
+    if not library.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as folder:
+            build(Path(folder)).replace(library)
+    return library
 
 
 def cache_folder() -> Path:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import process_time
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from torch import Tensor
@@ -20,7 +20,11 @@ from esca.accelerator.rtl.dma import SLACK
 from esca.accelerator.rtl.hardware_program import HardwareProgram, hardware_program
 from esca.accelerator.rtl.memory_model import Memory
 from esca.accelerator.rtl.top import Top
+from esca.accelerator.rtl.verilated import verilated
 from esca.errors import EscaError
+
+Simulator = Literal["cxxrtl", "verilator"]
+SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
 
 MEMORY_BYTES = 1 << 24
 BLOCK = 2048
@@ -67,13 +71,25 @@ class Verification:
 
 
 class Machine:
-    """The compiled hardware of a configuration, and memory of ``size`` bytes behind it."""
+    """The compiled hardware of a configuration, and memory of ``size`` bytes behind it.
 
-    def __init__(self, config: AcceleratorConfig, size: int = MEMORY_BYTES) -> None:
+    ``simulator``: what compiles it. With a seed in ``unknown`` (Verilator's alone) registers and
+    memories begin with random bits.
+    """
+
+    def __init__(
+        self,
+        config: AcceleratorConfig,
+        size: int = MEMORY_BYTES,
+        simulator: Simulator = "cxxrtl",
+        unknown: int | None = None,
+    ) -> None:
+        if unknown is not None and simulator != "verilator":
+            raise EscaError(f"rtl: unknown initial values need verilator, not {simulator}")
         self.config, self.size = config, size
         top = Top(config)
         self.queues = top.queues
-        self._simulation = compiled(top)
+        self._simulation = compiled(top) if simulator == "cxxrtl" else verilated(top, unknown)
         self._memory = Memory(self._simulation, top, ("axi", "supply"), size)
 
     def run(

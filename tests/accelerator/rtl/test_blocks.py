@@ -1,0 +1,41 @@
+"""What pictures of the machine say, against the configuration and the path's own latencies."""
+
+import pytest
+
+from esca.accelerator.config import load_config
+from esca.accelerator.rtl.blocks import blocks, unit_stages, wires
+from esca.accelerator.rtl.params import parameters
+from esca.accelerator.rtl.path import array_latency
+
+
+def test_memories_are_those_of_the_configuration():
+    config = load_config("ecp5-8x8")
+    made, buffers = blocks(config), config.buffers
+    assert made["activations"].memory_bytes == buffers.activation_bytes
+    assert made["ring"].memory_bytes == buffers.weight_bytes
+    assert made["accumulators"].memory_bytes == buffers.accumulator_bytes
+    assert made["results"].memory_bytes + made["extras"].memory_bytes == buffers.output_bytes
+
+
+def test_a_units_way_takes_what_array_and_epilogue_take():
+    config = load_config("ecp5-8x8")
+    cycles = sum(stage.cycles for stage in unit_stages(config))
+    # The array's latency ends where sums may be drained; it counts its last column's step once.
+    wanted = array_latency(parameters(config)) + config.engines.epilogue_latency_cycles
+    assert cycles == wanted
+
+
+def test_ways_lead_from_block_to_block(tmp_path):
+    pytest.importorskip("matplotlib")
+    from esca.report.accelerator.machine import PLACES, machine_picture, way_picture
+
+    config = load_config("ecp5-8x8")
+    made, ways = blocks(config), wires(config)
+    assert {end for one in ways for end in (one.source, one.target)} == set(made)
+    assert made.keys() <= PLACES.keys()
+    machine_picture(config.name, made, ways, tmp_path / "machine.svg")
+    way_picture(config.name, unit_stages(config), tmp_path / "way.svg")
+    drawn = (tmp_path / "machine.svg").read_text()
+    for block in made.values():
+        assert all(text in drawn for text in (block.title, *block.facts))
+    assert all(stage.name in (tmp_path / "way.svg").read_text() for stage in unit_stages(config))
