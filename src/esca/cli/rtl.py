@@ -297,12 +297,12 @@ def verify_command(
 
 
 def _built(config: AcceleratorConfig, simulator: str, unknown: int | None) -> "Machine":
-    from esca.accelerator.rtl.verify import SIMULATORS, Machine, Simulator
+    from esca.accelerator.rtl.verify import SIMULATORS, Machine
 
     if simulator not in SIMULATORS:
         raise EscaError(f"rtl: simulator {simulator!r}, expected {' or '.join(SIMULATORS)}")
     with progress("Building") as update:
-        machine = Machine(config, simulator=cast(Simulator, simulator), unknown=unknown)
+        machine = Machine(config, simulator=simulator, unknown=unknown)
         update(1, 1)
     return machine
 
