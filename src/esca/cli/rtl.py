@@ -1,6 +1,8 @@
 """``esca rtl``: the accelerator's hardware, from a configuration."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -13,10 +15,13 @@ from esca.avatars import AvatarConfig, Variant, load_avatar
 from esca.captures.reader import open_capture
 from esca.cli.console import Json, emit, progress, say
 from esca.errors import EscaError
+from esca.quantization.quantize import QuantizedGraph
 from esca.runtime import load_artifact
 from esca.runtime.extra import needed
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from esca.accelerator.rtl.verify import Machine
 
 app = typer.Typer(
@@ -187,13 +192,8 @@ def run_command(
     needed("amaranth", "rtl")
     from esca.accelerator.rtl.frames import check_frames, frame_data
 
-    if (capture is None) != (checkpoint is None):
-        raise EscaError("rtl: expected --capture and --checkpoint together, or neither")
     config, quantized = load_config(preset), load_artifact(artifact).quantized
-    if capture is None or checkpoint is None:
-        feeds = random_codes(quantized, frames)
-    else:
-        feeds = held_out_codes(load_avatar(checkpoint), open_capture(capture), frames)
+    feeds = _frames_fed(quantized, capture, checkpoint, frames)
     machine = _built(config, simulator, unknown)
     with progress("Running") as update:
         checks = check_frames(quantized, feeds, machine, stalls, update)
@@ -209,6 +209,39 @@ def run_command(
         )
     if not passed:
         raise typer.Exit(1)
+
+
+@app.command("power")
+def power_command(
+    artifact: Annotated[Path, typer.Argument(help="Artifact of `esca quantize`.")],
+    preset: Annotated[
+        str, typer.Option(help=f"{', '.join(preset_names())}, or a YAML file.")
+    ] = DEFAULT,
+    capture: Annotated[
+        Path | None, typer.Option(help="A frame of its held-out segments; else a random code.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="With --capture: fp32 avatar that encodes the frame.")
+    ] = None,
+    node: Annotated[int | None, typer.Option(help="45, 28 or 7 nm; default: the preset's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Estimate the energy of a frame from what it switches in the hardware's registers.
+
+    The texture decoder runs on the compiled hardware with its registers watched; gates are counted.
+    Memories are the energy model's. Needs a C++ compiler. JSON keys: `config node cycles modules
+    logic_uj model_logic_uj model_memory_uj model_dram_uj`, energies as `value low high`; a module
+    has `kind number transistors activity pj_a_cycle`.
+    """
+    needed("amaranth", "rtl")
+    from esca.accelerator.rtl.power import frame_power, power_data, power_text
+
+    config, quantized = load_config(preset), load_artifact(artifact).quantized
+    feeds = _frames_fed(quantized, capture, checkpoint, 1)
+    with progress("Counting, building, running") as update:
+        found = frame_power(quantized, config, feeds, node, update)
+    emit(power_data(found), as_json)
+    say(power_text(found), as_json)
 
 
 @app.command("verify")
@@ -296,13 +329,32 @@ def verify_command(
         raise typer.Exit(1)
 
 
-def _built(config: AcceleratorConfig, simulator: str, unknown: int | None) -> "Machine":
-    from esca.accelerator.rtl.verify import SIMULATORS, Machine
+def _frames_fed(
+    quantized: QuantizedGraph, capture: Path | None, checkpoint: Path | None, frames: int
+) -> "Mapping[str, Tensor]":
+    """Inputs of held-out frames, or random ones."""
+    if (capture is None) != (checkpoint is None):
+        raise EscaError("rtl: expected --capture and --checkpoint together, or neither")
+    if capture is None or checkpoint is None:
+        return random_codes(quantized, frames)
+    return held_out_codes(load_avatar(checkpoint), open_capture(capture), frames)
 
-    if simulator not in SIMULATORS:
-        raise EscaError(f"rtl: simulator {simulator!r}, expected {' or '.join(SIMULATORS)}")
+
+def _built(config: AcceleratorConfig, simulator: str, unknown: int | None) -> "Machine":
+    from esca.accelerator.rtl.compiled import compiled
+    from esca.accelerator.rtl.verify import Build, Machine
+    from esca.accelerator.rtl.verilated import verilated
+
+    builds: dict[str, Build] = {
+        "cxxrtl": compiled,
+        "verilator": partial(verilated, unknown=unknown),
+    }
+    if simulator not in builds:
+        raise EscaError(f"rtl: simulator {simulator!r}, expected {' or '.join(builds)}")
+    if unknown is not None and simulator != "verilator":
+        raise EscaError("rtl: --unknown goes with --simulator verilator")
     with progress("Building") as update:
-        machine = Machine(config, simulator=simulator, unknown=unknown)
+        machine = Machine(config, build=builds[simulator])
         update(1, 1)
     return machine
 

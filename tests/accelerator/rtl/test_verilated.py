@@ -8,12 +8,9 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from tests.accelerator.rtl.small_program import small_config
 
 from esca.accelerator.rtl.compiled import compiled
-from esca.accelerator.rtl.verify import Machine
 from esca.accelerator.rtl.verilated import verilated
-from esca.errors import EscaError
 
 needs_verilator = pytest.mark.skipif(
     shutil.which("verilator") is None, reason="verilator is not installed"
@@ -70,8 +67,3 @@ def test_what_nobody_wrote_is_random_and_what_is_reset_is_not():
     assert first["last"] != second["last"]
     assert first["count"] == second["count"] == 0
     assert verilated(Kept()).run(1, **nothing)["last"] == 0
-
-
-def test_unknown_values_need_verilator():
-    with pytest.raises(EscaError, match="unknown initial values need verilator"):
-        Machine(small_config(), unknown=0)

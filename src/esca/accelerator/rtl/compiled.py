@@ -2,6 +2,9 @@
 
 import ctypes
 import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -71,28 +74,61 @@ def compiled(component: wiring.Component, cache: Path | None = None) -> Simulati
 
     EscaError where a tool is missing or fails.
     """
-    text = _ZEROS.sub("", rtlil_text(component, _NAME))
-    harness = _HARNESS.text(component)
-    how = (*_commands(text), *_FLAGS, str(tool_versions()))
-    library = kept_library(
-        (text, harness, *how), lambda folder: _build(folder, text, harness), cache
+    return Simulation(_library(component, _HARNESS, 0, cache), component)
+
+
+class Watched(Simulation):
+    """A compiled component that counts how often the bits of its registers change, in ``cycles``
+    so far.
+    """
+
+    def __init__(self, component: wiring.Component, cache: Path | None = None) -> None:
+        harness = replace(_HARNESS, tail=_COUNTING)
+        library = _library(component, harness, 1, cache)
+        super().__init__(library, component)
+        self._counts = ctypes.CDLL(str(library))
+        self._counts.esca_counts.argtypes = [ctypes.c_char_p]
+        self.cycles = 0
+
+    def run(self, cycles: int, **values: Ints) -> dict[str, Ints]:
+        """As of a :class:`Simulation`."""
+        self.cycles += cycles
+        return super().run(cycles, **values)
+
+    def changes(self) -> dict[tuple[str, ...], tuple[int, int]]:
+        """By a register's path: its bits, and how many changes they made."""
+        with tempfile.TemporaryDirectory(prefix="esca-rtl-") as scratch:
+            file = Path(scratch) / "changes"
+            self._counts.esca_counts(str(file).encode())
+            found = {}
+            for line in file.read_text().splitlines():
+                path, bits, changes = line.split("\t")
+                found[tuple(re.split(r"[ .]", path))] = (int(bits), int(changes))
+            return found
+
+
+def _library(component: wiring.Component, around: Harness, debug: int, cache: Path | None) -> Path:
+    text, harness = _ZEROS.sub("", rtlil_text(component, _NAME)), around.text(component)
+    commands = _commands(text, debug)
+    how = (*commands, *_FLAGS, str(tool_versions()))
+    return kept_library(
+        (text, harness, *how), lambda folder: _build(folder, text, harness, commands), cache
     )
-    return Simulation(library, component)
 
 
-def _build(folder: Path, text: str, harness: str) -> Path:
+def _build(folder: Path, text: str, harness: str, commands: Sequence[str]) -> Path:
     (folder / "design.il").write_text(text)
-    run_yosys(_commands(text), folder)
+    run_yosys(commands, folder)
     (folder / "harness.cc").write_text(harness)
     run_cxx([*_FLAGS, f"-I{_runtime()}", "harness.cc", "-o", "design.so"], folder)
     return folder / "design.so"
 
 
-def _commands(text: str) -> list[str]:
+def _commands(text: str, debug: int) -> list[str]:
     """What Yosys does: modules that are placed more than once stay modules, the rest is one."""
     kinds = [kind for kind in re.findall(r"^module \\(\w+)$", text, re.MULTILINE) if kind != _NAME]
     kept = [f"setattr -mod -set keep_hierarchy 1 {' '.join(kinds)}"] if kinds else []
-    return ["read_rtlil design.il", *kept, "write_cxxrtl -g0 design.cc"]
+    return ["read_rtlil design.il", *kept, f"write_cxxrtl -g{debug} design.cc"]
 
 
 def _runtime() -> str:
@@ -133,3 +169,46 @@ static void clocked(Top &top, bool high) {
 }
 """,
 )
+
+_COUNTING = """
+#include <fstream>
+#include <string>
+#include <vector>
+
+struct Register {
+    std::string path;
+    size_t bits;
+    const uint32_t *now;
+    std::vector<uint32_t> last;
+    uint64_t changes;
+};
+static std::vector<Register> registers;
+static Top *counted = nullptr;
+
+static void behind_edge(Top &top) {
+    if (counted != &top) {
+        registers.clear();
+        counted = &top;
+        cxxrtl::debug_items items;
+        top.debug_info(&items, nullptr, "");
+        for (auto &[path, parts] : items.table)
+            for (auto &part : parts)
+                if (part.type == cxxrtl::debug_item::WIRE && part.flags & part.DRIVEN_SYNC) {
+                    size_t words = (part.width + 31) / 32;
+                    registers.push_back(
+                        {path, part.width, part.curr, {part.curr, part.curr + words}, 0});
+                }
+        return;
+    }
+    for (Register &one : registers)
+        for (size_t word = 0; word < one.last.size(); word++) {
+            one.changes += __builtin_popcount(one.last[word] ^ one.now[word]);
+            one.last[word] = one.now[word];
+        }
+}
+extern "C" void esca_counts(const char *path) {
+    std::ofstream file(path);
+    for (Register &one : registers)
+        file << one.path << '\\t' << one.bits << '\\t' << one.changes << '\\n';
+}
+"""

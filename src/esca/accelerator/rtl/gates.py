@@ -39,6 +39,11 @@ class GateCount:
     transistors: int
     parts: Mapping[str, int]
 
+    @property
+    def gate_transistors(self) -> int:
+        """Those of gates, enables and resets of flip-flops among them."""
+        return self.transistors - FLIP_FLOP * self.flip_flops
+
 
 def count_gates(component: wiring.Component) -> dict[str, GateCount]:
     """Modules of a component by kind, the whole as :data:`TOP`. EscaError if Yosys fails."""

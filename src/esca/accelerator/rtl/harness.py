@@ -13,11 +13,12 @@ from esca.accelerator.rtl.ports import ports
 class Harness:
     """``mangled``: a port's name in C++. ``head``: code that says what ``Top`` is, how one is
     ``created`` and ``clocked``, and how a word of a port of some ``width`` is ``put`` there and
-    ``get`` from there.
+    ``get`` from there. ``tail``: code that says what happens ``behind_edge``, once a cycle.
     """
 
     mangled: Callable[[str], str]
     head: str
+    tail: str = "static void behind_edge(Top &) {}\n"
 
     def text(self, component: wiring.Component) -> str:
         """Source whose functions :class:`esca.accelerator.rtl.compiled.Simulation` calls."""
@@ -37,7 +38,11 @@ class Harness:
             )
             counts.append(sum(port.words for port in mine))
         puts, gets = moves
-        return self.head + _TEMPLATE.format(puts=puts, gets=gets, given=counts[0], found=counts[1])
+        return (
+            self.head
+            + self.tail
+            + _TEMPLATE.format(puts=puts, gets=gets, given=counts[0], found=counts[1])
+        )
 
 
 _TEMPLATE = """
@@ -57,6 +62,7 @@ extern "C" void esca_run(void *design, uint64_t cycles, const uint32_t *in, uint
         clocked(top, false);
         found(top, out);
         clocked(top, true);
+        behind_edge(top);
     }}
 }}
 """

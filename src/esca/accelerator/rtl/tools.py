@@ -41,12 +41,13 @@ def cxx() -> str:
 
 
 def run_cxx(arguments: Sequence[str], folder: Path) -> None:
-    """Run the C++ compiler in ``folder``; EscaError with its first line where it fails."""
+    """Run the C++ compiler in ``folder``; EscaError with its first error where it fails."""
     compiler = cxx()
     done = subprocess.run([compiler, *arguments], cwd=folder, capture_output=True, text=True)
     if done.returncode:
         said = done.stderr.strip().splitlines()
-        raise EscaError(f"rtl: {compiler}: {said[0] if said else done.returncode}")
+        errors = [line for line in said if "error" in line] or said or [str(done.returncode)]
+        raise EscaError(f"rtl: {compiler}: {errors[0]}")
 
 
 def kept_library(

@@ -1,12 +1,13 @@
 """A program on the compiled hardware, held against the simulator: outputs and start cycles."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import process_time
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
+from amaranth.lib import wiring
 from torch import Tensor
 
 from esca.accelerator.axes import Ints
@@ -15,16 +16,15 @@ from esca.accelerator.machine import execute
 from esca.accelerator.program import MachineProgram
 from esca.accelerator.rtl.adapt import HardwareJob
 from esca.accelerator.rtl.commands import FEED
-from esca.accelerator.rtl.compiled import compiled
+from esca.accelerator.rtl.compiled import Simulation, compiled
 from esca.accelerator.rtl.dma import SLACK
 from esca.accelerator.rtl.hardware_program import HardwareProgram, hardware_program
 from esca.accelerator.rtl.memory_model import Memory
 from esca.accelerator.rtl.top import Top
-from esca.accelerator.rtl.verilated import verilated
 from esca.errors import EscaError
 
-Simulator = Literal["cxxrtl", "verilator"]
-SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
+Build = Callable[[wiring.Component], Simulation]
+"""Compiles a component."""
 
 MEMORY_BYTES = 1 << 24
 BLOCK = 2048
@@ -71,26 +71,18 @@ class Verification:
 
 
 class Machine:
-    """The compiled hardware of a configuration, and memory of ``size`` bytes behind it.
-
-    ``simulator``: what compiles it. With a seed in ``unknown`` (Verilator's alone) registers and
-    memories begin with random bits.
+    """The hardware of a configuration, compiled by ``build``, and memory of ``size`` bytes behind
+    it. ``simulation``: what runs.
     """
 
     def __init__(
-        self,
-        config: AcceleratorConfig,
-        size: int = MEMORY_BYTES,
-        simulator: Simulator = "cxxrtl",
-        unknown: int | None = None,
+        self, config: AcceleratorConfig, size: int = MEMORY_BYTES, build: Build = compiled
     ) -> None:
-        if unknown is not None and simulator != "verilator":
-            raise EscaError(f"rtl: unknown initial values need verilator, not {simulator}")
         self.config, self.size = config, size
         top = Top(config)
         self.queues = top.queues
-        self._simulation = compiled(top) if simulator == "cxxrtl" else verilated(top, unknown)
-        self._memory = Memory(self._simulation, top, ("axi", "supply"), size)
+        self.simulation = build(top)
+        self._memory = Memory(self.simulation, top, ("axi", "supply"), size)
 
     def run(
         self,
@@ -117,7 +109,7 @@ class Machine:
             count = max([BLOCK, *map(len, given.values())])
             given["program"] = np.full(count, made.directory)
             padded = {name: _padded(values, count) for name, values in given.items()}
-            watch.see(self._simulation.run(count, **padded))
+            watch.see(self.simulation.run(count, **padded))
             given = {}
             if watch.cycles > limit:
                 raise EscaError(f"rtl: the frame did not end within {limit} cycles")

@@ -40,14 +40,18 @@ def verilated(
     initial values, and the design is reset: what depends on a value that nobody wrote shows.
     EscaError where a tool is missing or fails.
     """
+    library = _library(component, unknown is None, cache)
+    return Simulation(library, component, seed=0 if unknown is None else 1 + unknown)
+
+
+def _library(component: wiring.Component, initial: bool, cache: Path | None) -> Path:
     options = (*_OPTIONS, *_FLAGS, _version(), str(tool_versions()))
     with TemporaryDirectory(prefix="esca-rtl-") as scratch:
-        text = verilog_text(component, _NAME, Path(scratch), initial=unknown is None)
+        text = verilog_text(component, _NAME, Path(scratch), initial)
     harness = _HARNESS.text(component)
-    library = kept_library(
+    return kept_library(
         (text, harness, *options), lambda folder: _build(folder, text, harness), cache
     )
-    return Simulation(library, component, seed=0 if unknown is None else 1 + unknown)
 
 
 def _build(folder: Path, text: str, harness: str) -> Path:
