@@ -15,6 +15,7 @@ from esca.accelerator.layout import find_layout
 from esca.accelerator.mappings import Tiling
 from esca.accelerator.plan import Unit, plan_tiling
 from esca.accelerator.reads import pass_reads
+from esca.accelerator.rtl.accumulators import DRAINED_LATENCY
 from esca.accelerator.rtl.compiled import Simulation
 from esca.accelerator.rtl.feed_record import feed_values
 from esca.accelerator.rtl.path import Path, array_latency
@@ -197,7 +198,7 @@ def check_case(simulation: Simulation, path: Path, case: Case, rng, late: int = 
         np.testing.assert_array_equal(np.flatnonzero(seen[name]), np.array(wanted) - 1, name)
     framed = centred(case.values, case.zero, 1 << 31)
     for number, unit in enumerate(case.units):
-        at = times.drains[number] + 2 + np.arange(_places(unit))
+        at = times.drains[number] + DRAINED_LATENCY + np.arange(_places(unit))
         _check_sums(case, unit, framed, seen["drained"][at])
     return times
 

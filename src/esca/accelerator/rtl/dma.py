@@ -11,12 +11,12 @@ from esca.accelerator.rtl.axi import Axi
 from esca.accelerator.rtl.bursts import ROW_BITS, TRANSFER, Bursts
 from esca.accelerator.rtl.commands import CommandQueue
 
-SLACK = 8
+SLACK = 16
 """Cycles of the configured latency of DRAM that are the chip's own: on the way to the port, and
 from a word's arrival to its place in a buffer.
 """
 
-STORE_LAG = 4
+STORE_LAG = 6
 """Cycles from the first busy one of a store to its first word in ``sent``."""
 
 STORES = ("stores", "linear_stores")
