@@ -17,6 +17,7 @@ from esca.accelerator.plan import Unit, plan_tiling
 from esca.accelerator.reads import pass_reads
 from esca.accelerator.rtl.accumulators import DRAINED_LATENCY
 from esca.accelerator.rtl.compiled import Simulation
+from esca.accelerator.rtl.control import CONTROL_CYCLES
 from esca.accelerator.rtl.feed_record import feed_values
 from esca.accelerator.rtl.path import Path, array_latency
 from esca.accelerator.rtl.ring import row_bytes
@@ -192,8 +193,8 @@ def check_case(simulation: Simulation, path: Path, case: Case, rng, late: int = 
     for name, wanted in (
         ("array_ending", ends),
         ("array_resulting", ends + array_latency(p)),
-        ("feed_ending", times.feed_ends),
-        ("feed_resulting", times.feed_results),
+        ("feed_ending", np.array(times.feed_ends) - CONTROL_CYCLES),
+        ("feed_resulting", np.array(times.feed_results) - CONTROL_CYCLES),
     ):
         np.testing.assert_array_equal(np.flatnonzero(seen[name]), np.array(wanted) - 1, name)
     framed = centred(case.values, case.zero, 1 << 31)

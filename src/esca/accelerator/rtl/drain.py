@@ -83,8 +83,8 @@ def drain_sizes(config: AcceleratorConfig, constants: int = 4096) -> DrainSizes:
 
 
 class Drain(wiring.Component):
-    """``start`` comes with ``head``, the record of the queue (``there``, if it has one), in the
-    cycle before the unit's first; ``ending`` in its last, ``resulting`` as many cycles behind as
+    """``start`` comes with ``head``, its record, in the cycle before the unit's first;
+    ``next_constants``: of the record that waits (``there``, if one does); ``ending`` in its last, ``resulting`` as many cycles behind as
     the epilogue's latency: its outputs are where the next cycle finds them.
 
     ``drain`` .. ``drained``: of the accumulators. ``constants``: written before a frame.
@@ -100,6 +100,7 @@ class Drain(wiring.Component):
             {
                 "start": In(1),
                 "there": In(1),
+                "next_constants": In(range(sizes.constants)),
                 "head": In(EPILOGUE),
                 "ready": Out(1),
                 "ending": Out(1),
@@ -138,7 +139,7 @@ class Drain(wiring.Component):
             self.drain_address.eq(step.address),
             constants.write.eq(self.constants),
             constants.there.eq(self.there),
-            constants.first.eq(self.head.constants),
+            constants.first.eq(self.next_constants),
             constants.start.eq(self.start),
             constants.swap.eq(swap),
             self.ready.eq(constants.ready),

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.control import CONTROL_CYCLES
 from esca.accelerator.rtl.counters import count_nested
 from esca.accelerator.rtl.feed_record import CHOICE_BITS, feed_record
 from esca.accelerator.rtl.modules import place
@@ -74,8 +75,9 @@ def _lower(byte: Value) -> Value:
 
 
 class Feed(wiring.Component):
-    """``start`` comes with ``record`` in the cycle before the job's first busy one; ``ending`` in
-    the last, in which the next may start; ``resulting`` one cycle before the job's unit may begin.
+    """``start`` comes with ``record`` in the cycle before the job's first busy one, or in the last
+    of the job before. ``ending`` is set ``CONTROL_CYCLES`` before that last one, and ``resulting``
+    as many before the last in which the job's unit may not begin: so control loses no time.
     ``head``: a tile's first row is streamed in this cycle, which frees the place of the next tile's
     weights. ``alarm`` where its own are not there.
 
@@ -146,7 +148,7 @@ class Feed(wiring.Component):
         self, m: Module, record: data.View, line: Signal, tile: data.View
     ) -> tuple[Signal, Signal]:
         """Whether a tile's weights begin in this cycle, and whether a row of them leaves."""
-        begins, active, ends = Signal(), Signal(), Signal()
+        begins, active, early, ends, done = (Signal() for _ in range(5))
         busy, pushing, fresh, room = Signal(), Signal(), Signal(), Signal(init=1)
         counters = (tile.depth, tile.x, tile.y)
         lasts = [Signal(len(Value.cast(one)), name=f"last_{i}") for i, one in enumerate(counters)]
@@ -155,9 +157,11 @@ class Feed(wiring.Component):
             begins.eq(busy & ~pushing & (room | self.head)),
             active.eq(begins | pushing),
             ends.eq(active & (line == 0)),
-            self.ending.eq(ends & last_tile),
-            self.resulting.eq(ends & fresh),
-            self.alarm.eq((self.head & (room | pushing)) | (self.start & busy & ~self.ending)),
+            early.eq(active & (line == CONTROL_CYCLES)),
+            done.eq(ends & last_tile),
+            self.ending.eq(early & last_tile),
+            self.resulting.eq(early & fresh),
+            self.alarm.eq((self.head & (room | pushing)) | (self.start & busy & ~done)),
         ]
         m.d.sync += [
             line.eq(line - active),
@@ -166,7 +170,7 @@ class Feed(wiring.Component):
         ]
         with m.If(ends):
             m.d.sync += fresh.eq(0)
-        with m.If(self.ending):
+        with m.If(done):
             m.d.sync += busy.eq(0)
         with m.If(self.start):
             new = self.record
