@@ -36,9 +36,12 @@ or, where that is not decided yet, one behind ``now`` in which to ask again.
 """
 
 
-def simulate(jobs: Sequence[Job], servers: dict[str, str], later: Later | None = None) -> list[int]:
+def simulate(
+    jobs: Sequence[Job], servers: dict[str, str], later: Later | None = None, control: int = 0
+) -> list[int]:
     """Start cycle of every job. ``servers``: queue -> server, for queues that share one. ``later``:
-    what holds results up that jobs do not know of.
+    what holds results up that jobs do not know of. ``control``: cycles from an end or a result to
+    the first start of what waited for it.
 
     Raises :class:`EscaError` if jobs wait for each other in a circle.
     """
@@ -72,7 +75,7 @@ def simulate(jobs: Sequence[Job], servers: dict[str, str], later: Later | None =
         index = min(ready, key=lambda index: (jobs[index].background, index))
         head[jobs[index].queue] += 1
         start[index], busy[server] = now, True
-        end = now + jobs[index].cycles
+        end = now + jobs[index].cycles + control
         heapq.heappush(events, (end, index, 0))
         heapq.heappush(events, (end + jobs[index].latency, index, 1))
 
@@ -84,9 +87,9 @@ def simulate(jobs: Sequence[Job], servers: dict[str, str], later: Later | None =
         while events and events[0][0] == now:
             _, index, kind = heapq.heappop(events)
             if kind == 1 and later is not None:
-                there = later(index, now, start)
-                if there > now:
-                    heapq.heappush(events, (there, index, 1))
+                there = later(index, now - control, start)
+                if there > now - control:
+                    heapq.heappush(events, (there + control, index, 1))
                     continue
             if kind == 0:
                 server = owner[jobs[index].queue]

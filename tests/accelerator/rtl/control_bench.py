@@ -11,7 +11,7 @@ from tests.accelerator.rtl.record_feed import feed_records, filling, record_writ
 from esca.accelerator.events import Job
 from esca.accelerator.rtl.commands import CommandQueue
 from esca.accelerator.rtl.compiled import Simulation
-from esca.accelerator.rtl.control import Control, server_names
+from esca.accelerator.rtl.control import START_LATENCY, Control, server_names
 
 CYCLES = data.StructLayout({"cycles": 20})
 LATENCY_BITS = 7
@@ -82,6 +82,7 @@ def starts_in_hardware(
     latency = latencies(bench.queues, jobs)
     bits: list[np.ndarray] = []
     go = 3
+    cycles += START_LATENCY
     for done in range(0, cycles + go + 1, BLOCK):
         now = min(BLOCK, cycles + go + 1 - done)
         begin = np.arange(done, done + now) == go
@@ -89,4 +90,4 @@ def starts_in_hardware(
         late = np.repeat(latency, now, 0)
         seen = simulation.run(now, counts=counts, latency=late, go=begin.astype(np.int64))
         bits.append(seen["start"])
-    return started(bench.queues, jobs, np.concatenate(bits), go)
+    return started(bench.queues, jobs, np.concatenate(bits), go + START_LATENCY)

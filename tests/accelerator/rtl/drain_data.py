@@ -10,6 +10,7 @@ from esca.accelerator.arithmetic import requantized
 from esca.accelerator.constants import LayerConstants
 from esca.accelerator.layout import Layout
 from esca.accelerator.mappings import Tiling
+from esca.accelerator.rtl.accumulators import DRAINED_LATENCY
 from esca.accelerator.rtl.column_constants import ConstantTable, unit_columns
 from esca.accelerator.rtl.drain import DrainSizes
 from esca.accelerator.rtl.dram_maps import unpacked_rows
@@ -23,10 +24,11 @@ from esca.accelerator.rtl.epilogue_values import (
     stored_code,
 )
 from esca.accelerator.rtl.params import Parameters
+from esca.accelerator.rtl.results import READ_CYCLES
 from esca.accelerator.rtl.texel_rows import drain_rows, packed_drain_rows
 from esca.accelerator.unit_outputs import unit_outputs
 
-SENT_LATENCY = 5
+SENT_LATENCY = READ_CYCLES + 2
 SUM = 2**19
 
 
@@ -134,7 +136,7 @@ class LayerRun:
             self.inputs.put(slice(shown, now + 1), there=1, head=self._head(unit, number))
             self.inputs.put(now, start=1)
             begin = now + 1
-            self.inputs.put(slice(begin + 2, begin + 2 + len(rows)), drained=rows)
+            self.inputs.put(slice(begin + DRAINED_LATENCY, begin + DRAINED_LATENCY + len(rows)), drained=rows)
             ends.append(now + max(p.columns, len(rows)))
             shown, free, now = now + 1, begin + 2, ends[-1]
             last = number + 1 == len(self.units) or self.units[number + 1].chunk != unit.chunk

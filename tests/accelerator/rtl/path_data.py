@@ -15,7 +15,9 @@ from esca.accelerator.layout import find_layout
 from esca.accelerator.mappings import Tiling
 from esca.accelerator.plan import Unit, plan_tiling
 from esca.accelerator.reads import pass_reads
+from esca.accelerator.rtl.accumulators import DRAINED_LATENCY
 from esca.accelerator.rtl.compiled import Simulation
+from esca.accelerator.rtl.control import CONTROL_CYCLES
 from esca.accelerator.rtl.feed_record import feed_values
 from esca.accelerator.rtl.path import Path, array_latency
 from esca.accelerator.rtl.ring import row_bytes
@@ -191,13 +193,13 @@ def check_case(simulation: Simulation, path: Path, case: Case, rng, late: int = 
     for name, wanted in (
         ("array_ending", ends),
         ("array_resulting", ends + array_latency(p)),
-        ("feed_ending", times.feed_ends),
-        ("feed_resulting", times.feed_results),
+        ("feed_ending", np.array(times.feed_ends) - CONTROL_CYCLES),
+        ("feed_resulting", np.array(times.feed_results) - CONTROL_CYCLES),
     ):
         np.testing.assert_array_equal(np.flatnonzero(seen[name]), np.array(wanted) - 1, name)
     framed = centred(case.values, case.zero, 1 << 31)
     for number, unit in enumerate(case.units):
-        at = times.drains[number] + 2 + np.arange(_places(unit))
+        at = times.drains[number] + DRAINED_LATENCY + np.arange(_places(unit))
         _check_sums(case, unit, framed, seen["drained"][at])
     return times
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from esca.accelerator.rtl.accumulators import Accumulators, Bank
+from esca.accelerator.rtl.accumulators import DRAINED_LATENCY, TOKEN_LEAD, Accumulators, Bank
 from esca.accelerator.rtl.compiled import compiled
 from esca.accelerator.rtl.params import Parameters
 
@@ -28,7 +28,7 @@ def streamed(p, tiles, half, begin, cycles, given):
             given["token__half"][cycle] = half
             given["token__address"][cycle] = address
             for column, value in enumerate(row):
-                given["sums"][cycle + 1 + column, column] = value
+                given["sums"][cycle + TOKEN_LEAD + column, column] = value
             cycle += 1
     return cycle
 
@@ -41,19 +41,19 @@ def empty(p, cycles):
 
 
 @settings(max_examples=10)
-@given(st.integers(0, 2**32 - 1), st.integers(3, 12), st.integers(1, 4))
+@given(st.integers(0, 2**32 - 1), st.integers(4, 12), st.integers(1, 4))
 def test_halves_take_turns(seed, rows, count):
     rng = np.random.default_rng(seed)
     tiles = rng.integers(-(2**18), 2**18, (3, count, rows, P.columns))
-    cycles = (count * rows + 8) * 5
+    cycles = (count * rows + 10) * 5
     inputs = empty(P, cycles)
     at, drains = 0, []
     for number in range(3):
-        at = streamed(P, tiles[number], number % 2, at, cycles, inputs) + P.columns + 2
+        at = streamed(P, tiles[number], number % 2, at, cycles, inputs) + P.columns + 3
         span = slice(at, at + rows)
         inputs["drain"][span], inputs["drain_half"][span] = 1, number % 2
         inputs["drain_address"][span] = np.arange(rows)
-        drains.append(at + 2)
+        drains.append(at + DRAINED_LATENCY)
         # The next unit streams while this one is drained.
     out = accumulators().run(cycles, **inputs)
     for tile, drain in zip(tiles, drains, strict=True):
@@ -67,9 +67,10 @@ def bank_alarms(**inputs):
 
 
 def test_alarms():
-    ones, zeros = np.ones(6, np.int64), np.zeros(6, np.int64)
+    ones, zeros = np.ones(8, np.int64), np.zeros(8, np.int64)
     assert bank_alarms(token__valid=ones, token__address=zeros).any()
-    spread = np.array([0, 1, 2, 0, 1, 2])
+    spread = np.arange(8) % 4
+    assert bank_alarms(token__valid=ones, token__address=np.arange(8) % 3).any()
     assert not bank_alarms(token__valid=ones, token__address=spread).any()
     assert bank_alarms(token__valid=ones, token__address=spread, drain=ones).any()
     other = ones
@@ -91,4 +92,5 @@ def test_a_sum_that_leaves_32_bits_is_noticed():
         sum_in=np.full(cycles, largest),
     )["alarm"]
     first = int(np.flatnonzero(alarm)[0])
-    assert first // 4 == 2**31 // largest
+    # The sum comes after its token, the alarm in the cycle behind.
+    assert (first - TOKEN_LEAD - 1) // 4 == 2**31 // largest

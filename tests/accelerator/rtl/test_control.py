@@ -17,6 +17,7 @@ from esca.accelerator.rtl.commands import (
     queue_names,
 )
 from esca.accelerator.rtl.compiled import compiled
+from esca.accelerator.rtl.control import CONTROL_CYCLES
 from esca.accelerator.schedule import SERVERS, schedule_jobs
 from esca.accelerator.shapes import avatar_workload
 
@@ -72,7 +73,7 @@ def job_lists(draw, queues=QUEUES):
 
 
 def agree(bench, jobs) -> None:
-    starts = simulate(jobs, SERVERS)
+    starts = simulate(jobs, SERVERS, control=CONTROL_CYCLES)
     assert starts_in_hardware(bench[1], bench[0], jobs, max(starts) + 1) == starts
 
 

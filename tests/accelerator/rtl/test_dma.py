@@ -14,9 +14,10 @@ from tests.accelerator.rtl.record_feed import feed_records, filling, record_writ
 from esca.accelerator.events import Job, simulate
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.axi import Axi
+from esca.accelerator.rtl.bursts import SETUP
 from esca.accelerator.rtl.commands import CommandQueue, Source, command_queues
 from esca.accelerator.rtl.compiled import compiled
-from esca.accelerator.rtl.control import Control
+from esca.accelerator.rtl.control import CONTROL_CYCLES, START_LATENCY, Control
 from esca.accelerator.rtl.dma import SLACK, STORE_LAG, Dma
 from esca.accelerator.rtl.memory_model import Memory
 from esca.accelerator.rtl.records import pack, unpack
@@ -136,8 +137,12 @@ def transfers(draw):
         payloads.append(payload | {key: values[key] for key in values if key in payload})
         earlier = st.lists(st.integers(0, number - 1), max_size=2) if number else st.just([])
         after, reuses, late = draw(earlier), draw(earlier), draw(st.booleans())
-        jobs.append(Job(name, rows * words, LATENCY, after, reuses, late))
+        jobs.append(Job(name, SETUP + rows * words, LATENCY, after, reuses, late))
     return jobs, payloads
+
+
+GO = 2 + START_LATENCY
+"""The cycle in which the first jobs may start."""
 
 
 def ran(bench, jobs, payloads, cycles, stall=0, seed=0):
@@ -200,13 +205,13 @@ def test_cycles_and_bytes_of_an_ideal_port(bench, drawn) -> None:
     jobs, payloads = drawn
     if not jobs:
         return
-    starts = simulate(jobs, SERVERS)
+    starts = simulate(jobs, SERVERS, control=CONTROL_CYCLES)
     cycles = max(starts) + max(job.cycles for job in jobs) + LATENCY + 8
     seen = ran(bench, jobs, payloads, cycles)
     tables, image = wanted(bench, jobs, payloads)
-    assert started(bench[0].queues, jobs, seen["start"], 2) == starts
+    assert started(bench[0].queues, jobs, seen["start"], GO) == starts
     for index, queue in enumerate(bench[0].queues):
-        results = np.flatnonzero(seen["resulting"] >> index & 1) - 2
+        results = np.flatnonzero(seen["resulting"] >> index & 1) - GO
         due = [
             s + j.cycles + LATENCY
             for s, j in zip(starts, jobs, strict=True)
@@ -222,7 +227,7 @@ def test_bytes_under_stalls(bench, drawn, seed) -> None:
     jobs, payloads = drawn
     if not jobs:
         return
-    starts = simulate(jobs, SERVERS)
+    starts = simulate(jobs, SERVERS, control=CONTROL_CYCLES)
     cycles = 4 * (max(starts) + max(job.cycles for job in jobs) + LATENCY + 8) + len(jobs) * 200
     seen = ran(bench, jobs, payloads, cycles, 96, seed)
     _moved_all(bench, seen, *wanted(bench, jobs, payloads))
@@ -234,7 +239,7 @@ def test_words_of_a_store_wait_until_its_request_is_taken(bench) -> None:
     row, rows = 3, 12
     shape = {"row_bytes": row * BUS, "pitch": row * BUS, "rows": rows}
     payloads = [unpack(layout, 0) | shape | {"dram": HALF}]
-    jobs = [Job("stores", rows * row, LATENCY, [], [], False)]
+    jobs = [Job("stores", SETUP + rows * row, LATENCY, [], [], False)]
     for seed in range(60):
         seen = ran(bench, jobs, payloads, 1200, 96, seed)
         _moved_all(bench, seen, *wanted(bench, jobs, payloads))

@@ -9,9 +9,10 @@ from esca.accelerator.rtl.drain_records import FORMATS
 from esca.accelerator.rtl.linear import CONSTANTS, Linear, LinearSizes
 from esca.accelerator.rtl.linear_records import CONSTANT_BYTES
 from esca.accelerator.rtl.records import pack
+from esca.accelerator.rtl.results import READ_CYCLES
 
 SIZES = LinearSizes(8, 8, 4, 256)
-SENT_LATENCY = 5
+SENT_LATENCY = READ_CYCLES + 2
 WIDTHS = {"nibbles": 4, "bytes": 8, "words": 16}
 
 

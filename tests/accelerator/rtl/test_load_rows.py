@@ -10,7 +10,7 @@ from tests.accelerator.rtl.front_data import record_fields
 
 from esca.accelerator.layout import SUB_BANKS, empty_banks, find_layout
 from esca.accelerator.mappings import tile_layer
-from esca.accelerator.rtl.bank_writes import WAITING_LATENCY, BankWrites
+from esca.accelerator.rtl.bank_writes import FIRST_LATENCY, WAITING_LATENCY, BankWrites
 from esca.accelerator.rtl.compiled import compiled
 from esca.accelerator.rtl.dram_maps import packed_rows
 from esca.accelerator.rtl.encode import rows_payload
@@ -93,7 +93,7 @@ def load(run, banks, payload, stored, first=None, due=0):
     gaps = np.random.default_rng(rows).integers(0, 3, rows * words) * (first is None)
     at = np.cumsum(1 + gaps)
     last = int(at[-1])
-    cycles = last + LATENCY + 2 + (0 if first is None else len(first["write"]))
+    cycles = last + LATENCY + 4 + (0 if first is None else len(first["write"]))
     given = {"valid": np.zeros(cycles, np.int64), "due": np.zeros(cycles, np.int64)}
     given["valid"][at] = 1
     given["due"][last + due] = 1
@@ -116,9 +116,10 @@ def load(run, banks, payload, stored, first=None, due=0):
     writes = {key: seen[f"accesses__{key}"] for key in NOTHING}
     for key, value in (first or {}).items():
         held = first["write"] != 0
-        np.testing.assert_array_equal(writes[key][: len(value)][held], value[held])
+        there = writes[key][FIRST_LATENCY : FIRST_LATENCY + len(value)]
+        np.testing.assert_array_equal(there[held], value[held])
         if key == "write":
-            writes[key][: len(value)][held] = 0
+            there[held] = 0
     view = banks.view("u1").reshape(*banks.shape, 2)
     for cycle, bank, sub in zip(*np.nonzero(writes["write"]), strict=True):
         mask, address = (int(writes[key][cycle, bank, sub]) for key in ("write", "address"))
@@ -155,7 +156,7 @@ def test_words_wait_for_their_own_sub_banks_alone(layer, config, simulation):
         np.testing.assert_array_equal(banks, wanted)
         expected, free = [], 0
         for cycle, own in zip(at + LATENCY, sub, strict=True):
-            free = max(cycle, free, len(write) if own == taken else 0)
+            free = max(cycle, free, len(write) + FIRST_LATENCY if own == taken else 0)
             expected.append(free)
             free += 1
         np.testing.assert_array_equal(written, expected)

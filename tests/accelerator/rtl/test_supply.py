@@ -13,6 +13,7 @@ from esca.accelerator.events import simulate
 from esca.accelerator.rtl.adapt import HardwareJob
 from esca.accelerator.rtl.axi import Axi
 from esca.accelerator.rtl.compiled import compiled
+from esca.accelerator.rtl.control import CONTROL_CYCLES
 from esca.accelerator.rtl.encode import DramPlaces, encoded_records, load_image
 from esca.accelerator.rtl.fetch import BEAT_BYTES
 from esca.accelerator.rtl.memory_model import Memory
@@ -74,7 +75,7 @@ def frame(bench, jobs, cycles, stall):
 
 def test_frames_from_memory(bench) -> None:
     jobs = program_jobs("base", 256, "texture", "w4a4", "esca-16x16")
-    wanted = simulate(jobs, SERVERS)
+    wanted = simulate(jobs, SERVERS, control=CONTROL_CYCLES)
     cycles = max(wanted) + 4000
     assert frame(bench, jobs, cycles, 0) == wanted
     # Behind a memory that stalls jobs start later, never before what they wait for.

@@ -9,6 +9,7 @@ from tests.accelerator.rtl.small_program import crowded_program, small_config, s
 
 from esca.accelerator import load_config
 from esca.accelerator.events import simulate
+from esca.accelerator.rtl.control import CONTROL_CYCLES
 from esca.accelerator.rtl.hardware_program import hardware_program
 from esca.accelerator.rtl.verify import Machine, verify
 from esca.accelerator.schedule import SERVERS
@@ -42,7 +43,8 @@ def test_a_decoder(machine, bits) -> None:
 def test_rows_that_come_while_the_epilogue_writes(machine, outputs) -> None:
     program = crowded_program(outputs)
     made = hardware_program(program)
-    free, starts = simulate([one.job for one in made.jobs], SERVERS), made.starts()
+    starts = made.starts()
+    free = simulate([one.job for one in made.jobs], SERVERS, control=CONTROL_CYCLES)
     assert sum(a != b for a, b in zip(free, starts, strict=True)) > 30  # banks hold rows up
     found = verify(machine, program, feeds_of(program, 3))
     assert found.passed and found.run.starts[-1] > max(free)

@@ -1,12 +1,21 @@
 """Banks of int32 sums, one a column, in two halves: one is added to while the other is drained."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import SUM_BITS, Parameters
+
+TOKEN_LEAD = 2
+"""Cycles from a token to the sum that it belongs to."""
+
+DRAINED_LATENCY = 3
+"""Cycles from an address to the sums that are drained."""
 
 
 def token_shape(p: Parameters) -> data.StructLayout:
@@ -21,10 +30,10 @@ def token_shape(p: Parameters) -> data.StructLayout:
 class Bank(wiring.Component):
     """Sums of one column.
 
-    ``token`` comes one cycle ahead of its ``sum_in`` and leaves one cycle later by ``token_out``.
-    An address may come again after three cycles; ``alarm`` where it comes earlier, where a sum
-    leaves 32 bits, or where a half is drained while it is added to. ``drained`` has a sum two
-    cycles after ``drain``, ``drain_half``, ``drain_address``.
+    ``token`` comes ``TOKEN_LEAD`` cycles ahead of its ``sum_in`` and leaves one cycle later by
+    ``token_out``. An address may come again after four cycles; ``alarm`` where it comes earlier,
+    where a sum leaves 32 bits, or where a half is drained while it is added to. ``drained`` has a
+    sum ``DRAINED_LATENCY`` cycles after ``drain``, ``drain_half``, ``drain_address``.
     """
 
     def __init__(self, p: Parameters) -> None:
@@ -44,18 +53,20 @@ class Bank(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Read, add, write: three cycles."""
+        """Read, for two cycles; add; write."""
         p, m = self.p, Module()
-        added, written = (Signal(token_shape(p), name=name) for name in ("added", "written"))
-        m.d.sync += [added.eq(self.token), written.eq(added)]
-        m.d.comb += self.token_out.eq(added)
+        names = ("read", "added", "written")
+        later = [Signal(token_shape(p), name=name) for name in names]
+        for earlier, token in zip((self.token, *later), later, strict=False):
+            m.d.sync += token.eq(earlier)
+        _, added, written = later
+        m.d.comb += self.token_out.eq(later[0])
         held, total = Signal(signed(SUM_BITS)), Signal(signed(SUM_BITS))
         wide = Signal(signed(SUM_BITS + 1))
         m.d.comb += wide.eq(Mux(added.first, 0, held) + self.sum_in)
         m.d.sync += total.eq(wide)
-        last_half = Signal()
-        m.d.sync += last_half.eq(self.drain_half)
-        read = []
+        drained_half = delayed(m, self.drain_half, 1, 2)
+        found = []
         for half in range(2):
             memory = Memory(shape=signed(SUM_BITS), depth=p.half_rows, init=[])
             m.submodules[f"half_{half}"] = memory
@@ -67,30 +78,30 @@ class Bank(wiring.Component):
                 target.data.eq(total),
                 target.en.eq(written.valid & (written.half == half)),
             ]
-            read.append(source.data)
-        m.d.comb += held.eq(Mux(added.half, read[1], read[0]))
-        m.d.sync += self.drained.eq(Mux(last_half, read[1], read[0]))
-        self._watch(m, added, written, wide)
+            found.append(delayed(m, source.data, signed(SUM_BITS), 1))
+        m.d.comb += held.eq(Mux(added.half, found[1], found[0]))
+        m.d.sync += self.drained.eq(Mux(drained_half, found[1], found[0]))
+        self._watch(m, later, wide)
         return m
 
-    def _watch(self, m: Module, added: data.View, written: data.View, wide: Signal) -> None:
-        token = self.token
+    def _watch(self, m: Module, later: Sequence[data.View], wide: Signal) -> None:
+        token, added = self.token, later[1]
         hazards = [
             token.valid & ~token.first & earlier.valid
             & (token.half == earlier.half) & (token.address == earlier.address)
-            for earlier in (added, written)
+            for earlier in later
         ]  # fmt: skip
         overflow = added.valid & (wide[-1] != wide[-2])
         drained = self.drain & token.valid & (self.drain_half == token.half)
-        m.d.comb += self.alarm.eq(hazards[0] | hazards[1] | overflow | drained)
+        m.d.sync += self.alarm.eq(Cat(*hazards, overflow, drained).any())
 
 
 class Accumulators(wiring.Component):
     """A bank for every column.
 
-    ``token`` belongs to the first column and comes one cycle ahead of its sum; the other columns
-    follow, each a cycle later, as their sums do. All banks are drained at one address: ``drained``
-    two cycles after ``drain``.
+    ``token`` belongs to the first column and comes ``TOKEN_LEAD`` cycles ahead of its sum; the
+    other columns follow, each a cycle later, as their sums do. All banks are drained at one
+    address: ``drained`` ``DRAINED_LATENCY`` cycles after ``drain``.
     """
 
     def __init__(self, p: Parameters) -> None:
@@ -124,5 +135,5 @@ class Accumulators(wiring.Component):
             ]
             token = bank.token_out
             alarms.append(bank.alarm)
-        m.d.comb += self.alarm.eq(sum(alarms) != 0)
+        m.d.sync += self.alarm.eq(Cat(alarms).any())
         return m

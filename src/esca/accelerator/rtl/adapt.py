@@ -10,8 +10,11 @@ from dataclasses import dataclass, replace
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.events import Job
 from esca.accelerator.isa import Instruction
+from esca.accelerator.rtl.bursts import SETUP
 from esca.accelerator.rtl.commands import FEED
+from esca.accelerator.rtl.control import CONTROL_CYCLES
 from esca.accelerator.rtl.dram_maps import row_pitch
+from esca.accelerator.schedule import SERVERS
 from esca.accelerator.workload import TensorShape, Workload
 from esca.errors import EscaError
 
@@ -45,7 +48,7 @@ def adapted_jobs(
     instructions: Sequence[Instruction], workload: Workload, config: AcceleratorConfig
 ) -> list[HardwareJob]:
     """Jobs in program order. A load of rows of several tensors becomes one job each, a row takes
-    whole bus words, and no job takes less than a cycle.
+    whole bus words, no job takes less than a cycle, and DMA prepares each of its own.
     """
     tensors, bus = tensor_shapes(workload), bus_bytes(config)
     place: list[int] = []  # the last job of each instruction
@@ -54,12 +57,16 @@ def adapted_jobs(
         job = instruction.job
         job.after = [place[other] for other in job.after]
         job.reuses = [place[other] for other in job.reuses]
-        job.cycles = max(1, job.cycles)
+        setup = SETUP if job.queue in SERVERS else 0
+        job.cycles = max(1, job.cycles) + setup
+        if job.queue == "weights":
+            # It starts the feed, which starts the array: control takes its time twice.
+            job.latency += CONTROL_CYCLES
         if instruction.op != "load_rows":
             made.append(HardwareJob(job, number))
         for rows in instruction.rows if instruction.op == "load_rows" else ():
             words = (rows[2] - rows[1]) * row_pitch(tensors[rows[0]], bus) // bus
-            made.append(HardwareJob(replace(job, cycles=words), number, rows))
+            made.append(HardwareJob(replace(job, cycles=words + setup), number, rows))
         place.append(len(made) - 1)
     return made
 

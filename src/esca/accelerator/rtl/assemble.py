@@ -15,6 +15,10 @@ ATOM_VALUES = {(0, 0): 1, (0, 1): 2, (1, 0): 2, (1, 1): 4}
 """Values of an atom by ``nibbles`` and ``two_bytes``."""
 
 
+ASSEMBLE_LATENCY = 1
+"""Cycles from values to what the banks are to do."""
+
+
 class Assemble(wiring.Component):
     """``values`` of all columns, neighbouring channels of one pixel, and their ``target``; a cycle
     later what the banks are to do, ``writes``.

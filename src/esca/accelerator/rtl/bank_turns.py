@@ -15,7 +15,8 @@ from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.layout import SUB_BANKS, AxisHash
 from esca.accelerator.rtl.adapt import HardwareJob, bus_bytes
 from esca.accelerator.rtl.bank_writes import WAITING_LATENCY
-from esca.accelerator.rtl.dma import SLACK
+from esca.accelerator.rtl.bursts import SETUP
+from esca.accelerator.rtl.dma import SLACK, WORD_LATENCY
 from esca.accelerator.rtl.load_rows import LOAD_ROWS_LATENCY
 
 Record = Mapping[str, Any]
@@ -88,7 +89,8 @@ class BankTurns:
         self.bus, self.records = bus_bytes(config), records
         self.drain_latency = config.engines.epilogue_latency_cycles
         latency = config.memory.dram_latency_cycles
-        self.first_write = latency - SLACK + 1 + LOAD_ROWS_LATENCY + WAITING_LATENCY
+        ways = 1 + WORD_LATENCY + LOAD_ROWS_LATENCY + WAITING_LATENCY
+        self.first_write = SETUP + latency - SLACK + ways
         self.drains = [
             number
             for number, one in enumerate(jobs)

@@ -1,28 +1,37 @@
 """Who writes the banks of activations: the epilogue at once, loaded words as soon as they can."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, fifo, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.layout import SUB_BANKS
 from esca.accelerator.rtl.activations import accesses_shape
+from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.deep_fifo import DEEP_LATENCY, DeepFifo
 from esca.accelerator.rtl.load_rows import placed_shape
 from esca.accelerator.rtl.params import Parameters
 
 WAITING_WORDS = 256
 """Loaded words that may wait for their sub-banks without holding up memory."""
 
-WAITING_LATENCY = 2
+FIRST_LATENCY = 2
+"""Cycles from what the epilogue does to the banks to when it is done."""
+
+WAITING_LATENCY = DEEP_LATENCY + 2
 """Cycles from a placed word to its write, where nothing is in its way."""
+
+UNDER_WAY = 16
+"""More words than come after there is no room: they are on their way to the line already."""
 
 JOBS = 64
 """More jobs than may be under way."""
 
 
 class BankWrites(wiring.Component):
-    """``first``: what the epilogue does to the banks, in this very cycle. ``placed`` words, if
-    ``placing``, wait in line; the one in front is written in a cycle in which ``first`` writes to
-    none of its sub-banks. ``accesses``: both. ``room``: a few more words can wait.
+    """``first``: what the epilogue does to the banks. ``placed`` words, if ``placing``, wait in
+    line; the one in front is written where ``first`` writes to none of its sub-banks in the same
+    cycle. ``accesses``: both, ``first`` ``FIRST_LATENCY`` cycles later. ``room``: a few more words
+    can wait.
 
     ``due``: by memory's cycles a job's result is there in the next cycle; ``resulting``: it is.
     That is the same cycle, or the one behind the write of its last word where that is later.
@@ -46,29 +55,33 @@ class BankWrites(wiring.Component):
         """A line of words, and what the one in front means for each bank."""
         m = Module()
         shape = placed_shape(self.words, self.bus_bytes)
-        line = m.submodules.line = fifo.SyncFIFOBuffered(width=shape.size, depth=WAITING_WORDS)
-        word = data.View(shape, line.r_data)
+        line = m.submodules.line = DeepFifo(shape.size, WAITING_WORDS)
+        front, valid = Signal(shape), Signal()
         writing, taken = Signal(), []
         m.d.comb += [
-            line.w_data.eq(self.placed.as_value()),
-            line.w_en.eq(self.placing),
-            self.room.eq(line.level < WAITING_WORDS - 8),
+            line.word.eq(self.placed.as_value()),
+            line.put.eq(self.placing),
+            line.take.eq(~valid | writing),
+            self.room.eq(line.level < WAITING_WORDS - UNDER_WAY),
         ]
+        with m.If(line.take):
+            m.d.sync += [front.eq(data.View(shape, line.first)), valid.eq(line.there)]
         for bank in range(self.p.rows):
-            value, mask = self._of_bank(bank, word)
+            value, mask = self._of_bank(bank, front)
+            busy = Signal(SUB_BANKS, name=f"busy_{bank}")
+            m.d.sync += busy.eq(Cat(one.write.any() for one in self.first[bank]))
+            taken.append(mask.any() & busy.bit_select(front.sub, 1))
             for index in range(SUB_BANKS):
-                access, first = self.accesses[bank][index], self.first[bank][index]
-                here = Mux(word.sub == index, mask, 0)
-                taken.append(first.write.any() & here.any())
-                m.d.comb += access.eq(first)
-                with m.If(writing & here.any()):
-                    m.d.comb += [
-                        access.address.eq(word.address),
-                        access.data.eq(value),
-                        access.write.eq(here),
-                    ]
-        m.d.comb += [writing.eq(line.r_rdy & ~Cat(taken).any()), line.r_en.eq(writing)]
-        self._results(m, writing & word.last)
+                access = self.accesses[bank][index]
+                first = delayed(m, self.first[bank][index], access.shape(), 1)
+                mine = Mux(writing & (front.sub == index), mask, 0)
+                m.d.sync += [
+                    access.address.eq(Mux(busy[index], first.address, front.address)),
+                    access.data.eq(Mux(busy[index], first.data, value)),
+                    access.write.eq(Mux(busy[index], first.write, mine)),
+                ]
+        m.d.comb += writing.eq(valid & ~Cat(taken).any())
+        self._results(m, delayed(m, writing & front.last, 1, 1))
         return m
 
     def _of_bank(self, bank: int, word: data.View) -> tuple[Value, Value]:

@@ -1,9 +1,12 @@
 """Bursts of a transfer: rows of bytes in memory, cut where AXI wants them cut."""
 
-from amaranth.hdl import Module, Mux, Signal
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.axi import ADDRESS_BITS, MOST_BEATS, PAGE_BYTES, REQUEST
 
 ROW_BITS = 20
@@ -15,10 +18,14 @@ BURST = data.StructLayout({"request": REQUEST, "last": 1})
 """``last``: of its transfer."""
 
 
+SETUP = 3
+"""Cycles in which a transfer is prepared."""
+
+
 class Bursts(wiring.Component):
-    """Takes a transfer at ``start``. In each cycle from the next on one bus word has its turn; a
-    burst leaves with its first. ``ending``: in the turn of the last word. Where a burst is not
-    taken, and under ``hold``, turns wait; ``turn``: one is not.
+    """Takes a transfer at ``start``. In each cycle from ``SETUP`` + 1 behind on one bus word has its
+    turn; a burst leaves with its first. ``ending``: in the turn of the last word. Where a burst is
+    not taken, and under ``hold``, turns wait; ``turn``: one is not.
     """
 
     def __init__(self, bus_bytes: int) -> None:
@@ -35,61 +42,115 @@ class Bursts(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Addresses and lengths in bus words."""
+        """Rows are prepared two ahead: the address of one, the first burst of the one before."""
         m = Module()
         shift = (self.bus_bytes - 1).bit_length()
-        page = PAGE_BYTES // self.bus_bytes
-        most = min(page, MOST_BEATS)
+        most = min(PAGE_BYTES // self.bus_bytes, MOST_BEATS)
+        words = ROW_BITS - shift + 1
         busy, turns = Signal(), Signal(range(most))
-        address, row = Signal(ADDRESS_BITS - shift), Signal(ADDRESS_BITS - shift)
-        row_words, left = Signal(ROW_BITS - shift + 1), Signal(ROW_BITS - shift + 1)
-        pitch, rows = Signal(16 - shift), Signal(12)
-        # Words up to where the burst has to be cut.
-        room, length = Signal(range(most + 1)), Signal(range(most + 1))
-        m.d.comb += [
-            room.eq(most - address[: (most - 1).bit_length()]),
-            length.eq(Mux(left < room, left, room)),
-        ]
-        whole_row, last_row = left == length, rows == 1
+        taken = Signal()
+        # Of the burst that leaves next, and of the row that it belongs to: words behind it.
+        address, length = Signal(ADDRESS_BITS - shift), Signal(range(most + 1))
+        left, whole_row, single = Signal(words), Signal(), Signal()
+        next_row = self._rows(m, taken & whole_row, most)
         request = self.bursts.payload.request
         m.d.comb += [
             self.bursts.valid.eq(busy & (turns == 0) & ~self.hold),
             request.address.eq(address << shift),
             request.beats_less_1.eq(length - 1),
-            self.bursts.payload.last.eq(whole_row & last_row),
+            self.bursts.payload.last.eq(whole_row & next_row.last),
+            taken.eq(self.bursts.valid & self.bursts.ready),
         ]
         done, after = Signal(), Signal()  # the last burst has left; its turns are not over
-        taken = self.bursts.valid & self.bursts.ready
         rest = (turns != 0) & ~self.hold
-        m.d.comb += [done.eq(taken & whole_row & last_row), self.turn.eq(taken | rest)]
+        m.d.comb += [
+            done.eq(taken & whole_row & next_row.last),
+            self.turn.eq(taken | rest),
+            self.ending.eq((done & single) | (after & rest & (turns == 1))),
+        ]
         with m.If(taken):
-            m.d.sync += turns.eq(length - 1)
-            with m.If(whole_row):
-                m.d.sync += [
-                    address.eq(row + pitch),
-                    row.eq(row + pitch),
-                    left.eq(row_words),
-                    rows.eq(rows - 1),
-                ]
-            with m.Else():
-                m.d.sync += [address.eq(address + length), left.eq(left - length)]
-            m.d.sync += [busy.eq(~done), after.eq(done & (length != 1))]
+            m.d.sync += [
+                turns.eq(length - 1),
+                busy.eq(~done),
+                after.eq(done & ~single),
+                # What is left of a row begins with a page.
+                address.eq(Cat(Const(0, most.bit_length() - 1), address[most.bit_length() - 1 :] + 1)),
+                length.eq(Mux(left > most, most, left)),
+                left.eq(left - most),
+                whole_row.eq(left <= most),
+                single.eq(left == 1),
+            ]
         with m.Elif(rest):
             m.d.sync += turns.eq(turns - 1)
             with m.If(turns == 1):
                 m.d.sync += after.eq(0)
-        m.d.comb += self.ending.eq((done & (length == 1)) | (after & rest & (turns == 1)))
-        words = (self.transfer.row_bytes + self.bus_bytes - 1) >> shift
-        with m.If(self.start):
+        with m.If((taken & whole_row) | next_row.begins):
             m.d.sync += [
-                busy.eq(1),
-                turns.eq(0),
-                after.eq(0),
-                address.eq(self.transfer.dram >> shift),
-                row.eq(self.transfer.dram >> shift),
-                row_words.eq(words),
-                left.eq(words),
-                pitch.eq(self.transfer.pitch >> shift),
-                rows.eq(self.transfer.rows),
+                address.eq(next_row.address),
+                length.eq(next_row.length),
+                left.eq(next_row.left),
+                whole_row.eq(next_row.whole),
+                single.eq(next_row.single),
             ]
+        with m.If(next_row.begins):
+            m.d.sync += [busy.eq(1), turns.eq(0), after.eq(0)]
         return m
+
+    def _rows(self, m: Module, take: Value, most: int) -> "_Row":
+        """The row behind the one under way; goes on with ``take``."""
+        shift = (self.bus_bytes - 1).bit_length()
+        words = ROW_BITS - shift + 1
+        given, steps = delayed(m, self.transfer, TRANSFER, 1), Signal(SETUP)
+        m.d.sync += steps.eq(Cat(self.start, steps))
+        row, row_words = Signal(ADDRESS_BITS - shift), Signal(words)
+        pitch, rows, last = Signal(16 - shift), Signal(12), Signal()
+        made = _Row(
+            steps[-1],
+            Signal(ADDRESS_BITS - shift, name="next_address"),
+            Signal(range(most + 1), name="next_length"),
+            Signal(words, name="next_left"),
+            Signal(name="next_whole"),
+            Signal(name="next_single"),
+            last,
+        )
+        # Words up to where a burst has to be cut.
+        inside = row[: most.bit_length() - 1]
+        beyond = Signal(words + 1)
+        m.d.comb += beyond.eq(row_words + inside)
+        cut = beyond > most
+        with m.If(steps[1] | steps[2] | take):
+            m.d.sync += [
+                row.eq(row + pitch),
+                made.address.eq(row),
+                made.length.eq(Mux(cut, most - inside, row_words)),
+                made.left.eq(beyond - most),
+                made.whole.eq(~cut),
+                made.single.eq(Mux(cut, inside == most - 1, row_words == 1)),
+            ]
+        with m.If(take):
+            m.d.sync += [rows.eq(rows - 1), last.eq(rows == 2)]
+        with m.If(steps[0]):
+            m.d.sync += [
+                row.eq(given.dram >> shift),
+                row_words.eq((given.row_bytes + self.bus_bytes - 1) >> shift),
+                pitch.eq(given.pitch >> shift),
+                rows.eq(given.rows),
+                last.eq(given.rows == 1),
+            ]
+        return made
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """A row's first burst: ``address`` and ``length``, and words ``left`` behind it; it is the
+    ``whole`` of it, a ``single`` word. ``begins``: it is the first of its transfer; ``last``: the
+    row before is the last.
+    """
+
+    begins: Value
+    address: Signal
+    length: Signal
+    left: Signal
+    whole: Signal
+    single: Signal
+    last: Signal

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.ramps import RAMP
 from esca.accelerator.rtl.requantize import COLUMN
@@ -23,7 +24,7 @@ class ConstantsRam(wiring.Component):
     next, which fill one a cycle.
 
     ``first``: where those of the queue's head begin, from the cycle on in which it is ``there``;
-    ``start``: it starts. ``swap``, two cycles behind: its constants are active from the next cycle
+    ``start``: it starts. ``swap``, three cycles behind: its constants are active from the next cycle
     on; ``ramps``: of those that wait. A unit may start as many cycles as there are columns behind
     the one before, if its record is there; in any case when ``ready``. ``alarm`` where it starts
     earlier.
@@ -55,15 +56,17 @@ class ConstantsRam(wiring.Component):
             target.data.eq(self.write.data),
             target.en.eq(self.write.en),
         ]
-        asked, here = Signal(range(columns + 1)), Signal(range(columns))
-        asking, coming = Signal(), Signal()
+        asked = Signal(range(columns + 1))
+        asking = Signal()
         m.d.comb += [
             asking.eq(self.there & (asked != columns)),
             source.addr.eq(self.first + asked),
             self.ready.eq(asked >= columns - 1),
             self.alarm.eq(self.start & ~self.ready),
         ]
-        m.d.sync += [coming.eq(asking), here.eq(asked)]
+        coming = delayed(m, asking, 1, 2)
+        here = delayed(m, asked, range(columns), 2)
+        found = delayed(m, source.data, CONSTANTS, 1)
         with m.If(self.start):
             m.d.sync += asked.eq(0)
         with m.Elif(asking):
@@ -71,7 +74,7 @@ class ConstantsRam(wiring.Component):
         waiting = Signal(data.ArrayLayout(CONSTANTS, columns))
         for column in range(columns):
             with m.If(coming & (here == column)):
-                m.d.sync += waiting[column].eq(source.data)
+                m.d.sync += waiting[column].eq(found)
             m.d.comb += self.ramps[column].eq(waiting[column].ramp)
             with m.If(self.swap):
                 active = self.active[column]

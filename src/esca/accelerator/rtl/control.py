@@ -12,6 +12,13 @@ from esca.accelerator.rtl.queue import Queue
 from esca.accelerator.rtl.semaphores import Semaphores
 
 
+CONTROL_CYCLES = 3
+"""Cycles from the end of a job, or its result, to the first start of what waited for it."""
+
+START_LATENCY = 1
+"""Cycles from ``go`` to the first starts."""
+
+
 def server_names(queues: Sequence[CommandQueue]) -> tuple[str, ...]:
     """Servers of queues, in order."""
     return tuple(dict.fromkeys(queue.server for queue in queues))
@@ -20,12 +27,14 @@ def server_names(queues: Sequence[CommandQueue]) -> tuple[str, ...]:
 class Control(wiring.Component):
     """Starts jobs as :func:`esca.accelerator.events.simulate` does.
 
-    For each queue: its stream ``record_<name>``, ``head_<name>`` with the record that starts.
-    Bits by queue: ``start`` (the job is busy from the next cycle on), ``resulting`` (its result is
-    there in the next cycle), ``starved``. Bits by server: ``ending`` (this is the last busy cycle
-    of its job), ``hold`` (no job may start in the next cycle). ``clear``, before the first record
-    of a frame comes: counters begin at 0, nothing starts. ``go``: the first jobs may start in the
-    next cycle, cycle 0 of the frame. Every job takes at least one cycle.
+    For each queue: its stream ``record_<name>``, ``head_<name>`` with the record that starts,
+    ``next_<name>`` with the one behind. Bits by queue: ``start`` (the job is busy from the next
+    cycle on), ``resulting`` (its result is there in the next cycle), ``starved``. Bits by server:
+    ``ending`` (this is the last busy cycle of its job), ``hold`` (no job may be chosen). ``clear``,
+    before the first record of a frame comes: counters begin at 0, nothing starts. ``go``: the first
+    jobs may be chosen, and have their ``start`` ``START_LATENCY`` cycles later. What ends or has
+    its result lets others start ``CONTROL_CYCLES`` later than at once. Every job takes at least
+    one cycle.
     """
 
     def __init__(self, queues: Sequence[CommandQueue]) -> None:
@@ -34,6 +43,7 @@ class Control(wiring.Component):
         for queue in self.queues:
             members[f"record_{queue.name}"] = In(stream.Signature(queue.record))
             members[f"head_{queue.name}"] = Out(queue.record)
+            members[f"next_{queue.name}"] = Out(queue.record)
         count = len(self.queues)
         super().__init__(
             {
@@ -49,17 +59,22 @@ class Control(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Queues meet counters; servers choose among their queues."""
+        """Queues meet counters, a cycle after what has happened; servers choose among their queues a
+        cycle later, and their choice is a register's.
+        """
         m = Module()
         m.submodules.semaphores = semaphores = Semaphores(len(self.queues))
         place = {queue.name: index for index, queue in enumerate(self.queues)}
         running, ending = Signal(), Signal(len(self.queues))
+        lasts, resulting = Signal(len(self.servers)), Signal(len(self.queues))
+        grants = Signal(len(self.queues))
+        m.d.sync += [lasts.eq(self.ending), resulting.eq(self.resulting), self.start.eq(grants)]
         with m.If(self.clear | self.go):
             m.d.sync += running.eq(self.go)
         m.d.comb += [
             semaphores.clear.eq(self.clear),
             semaphores.ending.eq(ending),
-            semaphores.resulting.eq(self.resulting),
+            semaphores.resulting.eq(resulting),
         ]
         made = {}
         for index, line in enumerate(self.queues):
@@ -67,7 +82,7 @@ class Control(wiring.Component):
             m.submodules[f"queue_{line.name}"] = queue
             for number, source in enumerate(line.sources):
                 other, ends = place[source.queue], source.kind == "end"
-                pulses = ending if ends else self.resulting
+                pulses = ending if ends else resulting
                 counts = semaphores.ended if ends else semaphores.resulted
                 m.d.comb += [
                     queue.counts[number].eq(counts[other]),
@@ -75,16 +90,18 @@ class Control(wiring.Component):
                 ]
             wiring.connect(m, wiring.flipped(getattr(self, f"record_{line.name}")), queue.record)
             m.d.comb += [
-                getattr(self, f"head_{line.name}").eq(queue.head),
-                queue.start.eq(self.start[index]),
+                getattr(self, f"next_{line.name}").eq(queue.head),
+                queue.start.eq(grants[index]),
                 self.starved[index].eq(queue.starved),
             ]
+            m.d.sync += getattr(self, f"head_{line.name}").eq(queue.head)
         for number, server in enumerate(self.servers):
             mine = [line.name for line in self.queues if line.server == server]
             m.submodules[f"order_{server}"] = order = DmaOrder(len(mine))
             current = Signal(len(mine), name=f"current_{server}")
-            last = self.ending[number]
-            ready = Cat(made[name].ready for name in mine)
+            last = Signal(name=f"last_{server}")
+            m.d.sync += last.eq(lasts[number])
+            ready = Cat(made[name].ready & (made[name].settled | (len(mine) == 1)) for name in mine)
             m.d.comb += [
                 order.ready.eq(ready),
                 order.free.eq((running | self.go) & (~current.any() | last) & ~self.hold[number]),
@@ -94,8 +111,8 @@ class Control(wiring.Component):
                 m.d.comb += [
                     order.places[slot].number.eq(header.number),
                     order.places[slot].background.eq(header.background),
-                    self.start[place[name]].eq(order.grant[slot]),
-                    ending[place[name]].eq(current[slot] & last),
+                    grants[place[name]].eq(order.grant[slot]),
+                    ending[place[name]].eq(current[slot] & lasts[number]),
                 ]
             with m.If(order.grant.any() | last):
                 m.d.sync += current.eq(order.grant)

@@ -8,16 +8,19 @@ from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.axi import Axi
-from esca.accelerator.rtl.bursts import ROW_BITS, TRANSFER, Bursts
+from esca.accelerator.rtl.bursts import ROW_BITS, SETUP, TRANSFER, Bursts
 from esca.accelerator.rtl.commands import CommandQueue
 
-SLACK = 8
+SLACK = 16
 """Cycles of the configured latency of DRAM that are the chip's own: on the way to the port, and
 from a word's arrival to its place in a buffer.
 """
 
-STORE_LAG = 4
+STORE_LAG = 6
 """Cycles from the first busy one of a store to its first word in ``sent``."""
+
+WORD_LATENCY = 1
+"""Cycles from a word that was taken to where it is shared out."""
 
 STORES = ("stores", "linear_stores")
 
@@ -42,10 +45,10 @@ class Dma(wiring.Component):
     """Serves the DMA ``queues``, loads and stores. In the cycle before a job's first busy one
     ``start`` has its queue's bit, and ``head_<name>`` its payload.
 
-    ``ending``: last busy cycle of the job. ``resulting``, a bit a queue: its words are in their
+    A job of n words is busy for ``SETUP`` + n cycles; ``ending`` in the last. ``resulting``, a bit a queue: its words are in their
     buffer, or memory has acknowledged them. With a port that takes a request a cycle, answers the
-    words of a burst from latency - ``SLACK`` cycles on and acknowledges a burst as late, a job of n
-    words is busy n cycles and its result comes ``latency`` later.
+    words of a burst from latency - ``SLACK`` cycles on and acknowledges a burst as late, its result
+    comes ``latency`` later.
 
     ``loaded``: who takes a word has it in its buffer ``SLACK - 1`` cycles later. ``sent_<name>``:
     words of stores; who sends them has ``STORE_LAG`` + 1 at hand that memory does not take yet.
@@ -147,38 +150,46 @@ class Dma(wiring.Component):
     ) -> tuple[ValueLike, ValueLike]:
         """Words as they come; the job they belong to is the oldest under way."""
         entry = data.StructLayout(
-            {"queue": len(self.loads), "rows": 12, "words": ROW_BITS, "detail": self.detail}
+            {
+                "queue": len(self.loads),
+                "last_row": 12,
+                "last_word": ROW_BITS,
+                "detail": self.detail,
+            }
         )
         line = m.submodules.reading = fifo.SyncFIFO(width=entry.size, depth=self.depth)
-        new, old = Signal(entry), data.View(entry, line.r_data)
+        new, old, there = Signal(entry), Signal(entry), Signal()
         shift = (self.bus_bytes - 1).bit_length()
         m.d.comb += [
             new.queue.eq(queue),
-            new.rows.eq(transfer.rows),
-            new.words.eq((transfer.row_bytes + self.bus_bytes - 1) >> shift),
+            new.last_row.eq(transfer.rows - 1),
+            new.last_word.eq((transfer.row_bytes - 1) >> shift),
             new.detail.eq(head),
             line.w_data.eq(new.as_value()),
             line.w_en.eq(begins & queue.any()),
         ]
         out, word, row = self.loaded.payload, Signal(ROW_BITS), Signal(12)
-        ends_row = word == old.words - 1
+        ends_row = word == old.last_word
         m.d.comb += [
-            self.loaded.valid.eq(self.axi.r.valid & line.r_rdy),
-            self.axi.r.ready.eq(self.loaded.ready & line.r_rdy),
+            self.loaded.valid.eq(self.axi.r.valid & there),
+            self.axi.r.ready.eq(self.loaded.ready & there),
             out.queue.eq(old.queue),
             out.detail.eq(old.detail),
             out.row.eq(row),
             out.word.eq(word),
-            out.last.eq(ends_row & (row == old.rows - 1)),
+            out.last.eq(ends_row & (row == old.last_row)),
             out.data.eq(self.axi.r.payload.data),
         ]
-        done = Signal(len(self.loads))
+        done, ends = Signal(len(self.loads)), Signal()
+        m.d.comb += line.r_en.eq(~there | ends)
+        with m.If(line.r_en):
+            m.d.sync += [old.eq(data.View(entry, line.r_data)), there.eq(line.r_rdy)]
         with m.If(self.loaded.valid & self.loaded.ready):
             m.d.sync += word.eq(Mux(ends_row, 0, word + 1))
             with m.If(ends_row):
                 m.d.sync += row.eq(Mux(out.last, 0, row + 1))
             with m.If(out.last):
-                m.d.comb += [line.r_en.eq(1), done.eq(old.queue)]
+                m.d.comb += [ends.eq(1), done.eq(old.queue)]
         return delayed(m, done, len(self.loads), SLACK - 1), line.w_rdy
 
     def _writes(
@@ -219,4 +230,4 @@ class Dma(wiring.Component):
         m.d.comb += [self.axi.b.ready.eq(1), acked.r_en.eq(self.axi.b.valid)]
         with m.If(self.axi.b.valid & end.last):
             m.d.comb += done.eq(end.queue)
-        return delayed(m, done, count, SLACK - STORE_LAG), sending.w_rdy & acked.w_rdy
+        return delayed(m, done, count, SLACK + SETUP - STORE_LAG), sending.w_rdy & acked.w_rdy

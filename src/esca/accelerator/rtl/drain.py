@@ -8,11 +8,12 @@ from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.reads import power_above
-from esca.accelerator.rtl.accumulators import token_shape
+from esca.accelerator.rtl.accumulators import DRAINED_LATENCY, token_shape
 from esca.accelerator.rtl.activations import accesses_shape, bank_words
 from esca.accelerator.rtl.adapt import bus_bytes
 from esca.accelerator.rtl.array import delayed
-from esca.accelerator.rtl.assemble import Assemble
+from esca.accelerator.rtl.assemble import ASSEMBLE_LATENCY, Assemble
+from esca.accelerator.rtl.bank_writes import FIRST_LATENCY
 from esca.accelerator.rtl.constants_ram import ConstantsRam, constants_write
 from esca.accelerator.rtl.drain_records import EPILOGUE, STORE
 from esca.accelerator.rtl.drain_sequencer import DrainSequencer
@@ -23,10 +24,10 @@ from esca.accelerator.rtl.place_outputs import PLACE_LATENCY, PlaceOutputs, targ
 from esca.accelerator.rtl.place_results import RESULT_LATENCY, PlaceResults, runs_shape
 from esca.accelerator.rtl.ramps import Ramps
 from esca.accelerator.rtl.requantize import LAYER, Lane
-from esca.accelerator.rtl.results import Results
+from esca.accelerator.rtl.results import RUNS_LEAD, Results
 from esca.errors import EscaError
 
-DRAIN_LATENCY = 2
+DRAIN_LATENCY = DRAINED_LATENCY
 """Cycles from a place's cycle to its sums at the lanes."""
 
 LEAST_LATENCY = 6
@@ -51,7 +52,7 @@ class DrainSizes:
     @property
     def lane_latency(self) -> int:
         """Cycles that a lane takes."""
-        return self.latency - DRAIN_LATENCY - 1
+        return self.latency - DRAIN_LATENCY - ASSEMBLE_LATENCY - FIRST_LATENCY
 
 
 def drain_sizes(config: AcceleratorConfig, constants: int = 4096) -> DrainSizes:
@@ -82,8 +83,8 @@ def drain_sizes(config: AcceleratorConfig, constants: int = 4096) -> DrainSizes:
 
 
 class Drain(wiring.Component):
-    """``start`` comes with ``head``, the record of the queue (``there``, if it has one), in the
-    cycle before the unit's first; ``ending`` in its last, ``resulting`` as many cycles behind as
+    """``start`` comes with ``head``, its record, in the cycle before the unit's first;
+    ``next_constants``: of the record that waits (``there``, if one does); ``ending`` in its last, ``resulting`` as many cycles behind as
     the epilogue's latency: its outputs are where the next cycle finds them.
 
     ``drain`` .. ``drained``: of the accumulators. ``constants``: written before a frame.
@@ -99,6 +100,7 @@ class Drain(wiring.Component):
             {
                 "start": In(1),
                 "there": In(1),
+                "next_constants": In(range(sizes.constants)),
                 "head": In(EPILOGUE),
                 "ready": Out(1),
                 "ending": Out(1),
@@ -137,7 +139,7 @@ class Drain(wiring.Component):
             self.drain_address.eq(step.address),
             constants.write.eq(self.constants),
             constants.there.eq(self.there),
-            constants.first.eq(self.head.constants),
+            constants.first.eq(self.next_constants),
             constants.start.eq(self.start),
             constants.swap.eq(swap),
             self.ready.eq(constants.ready),
@@ -162,7 +164,8 @@ class Drain(wiring.Component):
             ]
             alarms.append(lane.alarm)
             values.append(lane.value)
-        m.d.comb += self.alarm.eq(sequencer.alarm | constants.alarm | (valid & Cat(alarms).any()))
+        wrong = delayed(m, Cat(alarms).any(), 1, 1) & delayed(m, valid, 1, 1)
+        m.d.sync += self.alarm.eq(sequencer.alarm | constants.alarm | wrong)
         self._places(m, sequencer, Cat(values))
         return m
 
@@ -192,7 +195,7 @@ class Drain(wiring.Component):
             assemble.target.eq(delayed(m, outputs.target, target, later - PLACE_LATENCY)),
             self.writes.eq(assemble.writes),
             results.values.eq(values),
-            results.runs.eq(delayed(m, places.runs, runs, later - RESULT_LATENCY - 1)),
+            results.runs.eq(delayed(m, places.runs, runs, later - RESULT_LATENCY - RUNS_LEAD)),
             results.start.eq(self.store_start),
             results.store.eq(self.store),
         ]

@@ -45,11 +45,12 @@ class DrainSequencer(wiring.Component):
         least = self.p.columns - 1
         cycle = Signal(range(least + 1))
         rows_end = Signal()
+        last_place, last_line = Signal(COORDINATE_BITS), Signal(COORDINATE_BITS)
         m.d.comb += [
             step.valid.eq(busy & streaming),
             step.first.eq(step.valid & (step.address == 0)),
-            step.line_ends.eq(place == held.length - 1),
-            rows_end.eq(step.line_ends & (line == held.lines - 1)),
+            step.line_ends.eq(place == last_place),
+            rows_end.eq(step.line_ends & (line == last_line)),
             self.ending.eq(busy & (cycle == least) & (rows_end | ~streaming)),
             self.alarm.eq(self.start & busy & ~self.ending),
         ]
@@ -67,4 +68,8 @@ class DrainSequencer(wiring.Component):
         with m.If(self.start):
             m.d.sync += [counter.eq(0) for counter in (cycle, line, place, step.address)]
             m.d.sync += [busy.eq(1), streaming.eq(1), held.eq(self.record)]
+            m.d.sync += [
+                last_place.eq(self.record.length - 1),
+                last_line.eq(self.record.lines - 1),
+            ]
         return m

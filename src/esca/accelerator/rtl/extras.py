@@ -2,17 +2,18 @@
 
 from math import ceil
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.reads import power_above
+from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.drain_records import STORED_BITS
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.requantize import VALUE_BITS
 
-EXTRAS_LATENCY = 2
+EXTRAS_LATENCY = 3
 """Cycles from a row's address to its values."""
 
 
@@ -24,8 +25,8 @@ def word_bytes(p: Parameters, bus_bytes: int) -> int:
 class Extras(wiring.Component):
     """A value for every column and raster place of a unit, rows one behind the other.
 
-    ``write``: bus word ``address`` of a half. ``row`` of ``half`` is in ``values`` two cycles
-    later, of values of as many bits as code ``bits`` says; zeros for code 0.
+    ``write``: bus word ``address`` of a half. ``row`` of ``half`` is in ``values``
+    ``EXTRAS_LATENCY`` cycles later, of values of as many bits as code ``bits`` says; zeros for code 0.
     """
 
     def __init__(self, p: Parameters, bus_bytes: int, half_bytes: int) -> None:
@@ -57,8 +58,9 @@ class Extras(wiring.Component):
             target.data.eq(self.write.data.replicate(parts)),
             target.en.eq(Mux(self.write.en, 1 << self.write.address[:inner], 0)),
         ]
-        bits, low = Signal.like(self.bits), Signal(range(max(2, self.width)))
-        m.d.sync += [bits.eq(self.bits), low.eq(self.row)]
+        bits = delayed(m, self.bits, self.bits.shape(), 2)
+        low = delayed(m, self.row, range(max(2, self.width)), 2)
+        found = delayed(m, source.data, 8 * self.width, 1)
         for code, size in enumerate(STORED_BITS):
             if not size:
                 continue
@@ -67,7 +69,7 @@ class Extras(wiring.Component):
             with m.If(self.bits == code):
                 m.d.comb += source.addr.eq((self.row >> above) | (self.half << place))
             with m.If(bits == code):
-                row = source.data.word_select(low[:above], length)
+                row = found.word_select(low[:above], length)
                 for column in range(columns):
                     value = row.word_select(column, size).as_signed()
                     m.d.sync += self.values[column].eq(value)

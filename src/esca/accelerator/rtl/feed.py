@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.control import CONTROL_CYCLES
 from esca.accelerator.rtl.counters import count_nested
 from esca.accelerator.rtl.feed_record import CHOICE_BITS, feed_record
 from esca.accelerator.rtl.modules import place
@@ -18,7 +19,7 @@ KIND = data.StructLayout({"two_bytes": 1, "nibbles": 1, "wide": 1, "widest": 1})
 TILE = data.StructLayout({"y": 2, "x": 2, "depth": 10})
 """Groups of slots, and depth, of a tile."""
 
-_ADDRESS = 3
+_ADDRESS = 4
 _SPREAD = 1
 
 
@@ -74,8 +75,9 @@ def _lower(byte: Value) -> Value:
 
 
 class Feed(wiring.Component):
-    """``start`` comes with ``record`` in the cycle before the job's first busy one; ``ending`` in
-    the last, in which the next may start; ``resulting`` one cycle before the job's unit may begin.
+    """``start`` comes with ``record`` in the cycle before the job's first busy one, or in the last
+    of the job before. ``ending`` is set ``CONTROL_CYCLES`` before that last one, and ``resulting``
+    as many before the last in which the job's unit may not begin: so control loses no time.
     ``head``: a tile's first row is streamed in this cycle, which frees the place of the next tile's
     weights. ``alarm`` where its own are not there.
 
@@ -115,6 +117,7 @@ class Feed(wiring.Component):
             self.last.eq(delayed(m, active & (line == 0), 1, late + _SPREAD)),
         ]
         y, x, atom, there = self._place(m, record, line, tile)
+        record = data.View(record.shape(), delayed(m, record.as_value(), record.shape().size, 1))
         kind, used, choice = Signal(KIND), Signal(), Signal(p.columns * CHOICE_BITS)
         m.d.sync += [kind[name].eq(record[name]) for name in KIND.members]
         m.d.sync += [
@@ -125,10 +128,10 @@ class Feed(wiring.Component):
         m.d.comb += self.read.eq(delayed(m, row, row.shape(), self.spare))
         given = {
             "odd": delayed(m, odd, 1, late - _ADDRESS),
-            "used": delayed(m, used, 1, late - 1),
-            "kind": delayed(m, kind, KIND, late - 1),
+            "used": delayed(m, used, 1, late - 2),
+            "kind": delayed(m, kind, KIND, late - 2),
         }
-        choices = delayed(m, choice, choice.shape(), late - 1)
+        choices = delayed(m, choice, choice.shape(), late - 2)
         for column in range(p.columns):
             spread = place(m, platform, f"spread_{column}", "spread", lambda: Spread(p))
             m.d.comb += [
@@ -145,17 +148,20 @@ class Feed(wiring.Component):
         self, m: Module, record: data.View, line: Signal, tile: data.View
     ) -> tuple[Signal, Signal]:
         """Whether a tile's weights begin in this cycle, and whether a row of them leaves."""
-        begins, active, ends = Signal(), Signal(), Signal()
+        begins, active, early, ends, done = (Signal() for _ in range(5))
         busy, pushing, fresh, room = Signal(), Signal(), Signal(), Signal(init=1)
-        groups = (record.deep, record.groups_x, record.groups_y)
-        last_tile = count_nested(m, (tile.depth, tile.x, tile.y), groups, ends)
+        counters = (tile.depth, tile.x, tile.y)
+        lasts = [Signal(len(Value.cast(one)), name=f"last_{i}") for i, one in enumerate(counters)]
+        last_tile = count_nested(m, counters, lasts, ends)
         m.d.comb += [
             begins.eq(busy & ~pushing & (room | self.head)),
             active.eq(begins | pushing),
             ends.eq(active & (line == 0)),
-            self.ending.eq(ends & last_tile),
-            self.resulting.eq(ends & fresh),
-            self.alarm.eq((self.head & (room | pushing)) | (self.start & busy & ~self.ending)),
+            early.eq(active & (line == CONTROL_CYCLES)),
+            done.eq(ends & last_tile),
+            self.ending.eq(early & last_tile),
+            self.resulting.eq(early & fresh),
+            self.alarm.eq((self.head & (room | pushing)) | (self.start & busy & ~done)),
         ]
         m.d.sync += [
             line.eq(line - active),
@@ -164,16 +170,21 @@ class Feed(wiring.Component):
         ]
         with m.If(ends):
             m.d.sync += fresh.eq(0)
-        with m.If(self.ending):
+        with m.If(done):
             m.d.sync += busy.eq(0)
         with m.If(self.start):
-            m.d.sync += [busy.eq(1), fresh.eq(1), record.eq(self.record), tile.eq(0)]
+            new = self.record
+            sizes = (new.deep, new.groups_x, new.groups_y)
+            m.d.sync += [busy.eq(1), fresh.eq(1), record.eq(new), tile.eq(0)]
+            m.d.sync += [last.eq(size - 1) for last, size in zip(lasts, sizes, strict=True)]
         return begins, active
 
     def _place(
         self, m: Module, record: data.View, line: Signal, tile: data.View
-    ) -> tuple[Value, Value, Signal, Signal]:
-        """Slots (y, x) and atom that stand on a row of the array, and whether there are such."""
+    ) -> tuple[Value, Value, Value, Value]:
+        """Slots (y, x) and atom that stand on a row of the array, and whether there are such: one
+        cycle later.
+        """
         inner, y, x = Signal(2), Signal(3), Signal(3)
         atom, there = Signal(len(tile.depth) + len(line)), Signal()
         down, across = record.together_y, record.together_x
@@ -192,7 +203,8 @@ class Feed(wiring.Component):
                 & (atom < record.atoms)
             ),
         ]
-        return y[:2], x[:2], atom, there
+        last_y, last_x = delayed(m, y[:2], 2, 1), delayed(m, x[:2], 2, 1)
+        return last_y, last_x, delayed(m, atom, atom.shape(), 1), delayed(m, there, 1, 1)
 
     def _address(
         self, m: Module, parts: tuple[Value, ...], kind: data.View

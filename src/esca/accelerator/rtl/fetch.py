@@ -1,13 +1,15 @@
 """Fetch: records of every queue from memory, some ahead, each queue on its own."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, ValueLike
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, ValueLike
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from esca.accelerator.rtl.axi import ADDRESS_BITS, Axi
-from esca.accelerator.rtl.bursts import Bursts
+from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.axi import ADDRESS_BITS, PAGE_BYTES, Axi
 from esca.accelerator.rtl.commands import CommandQueue
 from esca.accelerator.rtl.records import WORD_BITS, record_words
 
@@ -23,7 +25,14 @@ AHEAD = 4
 ENTRY_WORDS = 2
 """Words of a queue in the directory: address of its first record, number of records."""
 
+PACE = 4
+"""Cycles from one request to the next. A record takes about as many beats."""
+
 _BEAT_BITS = BEAT_WORDS * WORD_BITS
+_BEAT_SHIFT = (BEAT_BYTES - 1).bit_length()
+_BEAT_ADDRESS = ADDRESS_BITS - _BEAT_SHIFT
+_BEATS = 6
+"""Bits of the number of beats of a request."""
 
 
 def beats(words: int) -> int:
@@ -83,8 +92,8 @@ class RecordStream(wiring.Component):
 
 class Fetch(wiring.Component):
     """Reads the directory at ``program`` after ``begin``, then records as there is room for them,
-    queue after queue in turn. ``primed``: all that fits has come, the frame may go. ``more``: bits
-    of queues some of whose records have not been delivered.
+    queue after queue in turn, one in ``PACE`` cycles. ``primed``: all that fits has come, the frame
+    may go. ``more``: bits of queues some of whose records have not been delivered.
     """
 
     def __init__(self, queues: Sequence[CommandQueue], depth: int = 16) -> None:
@@ -105,67 +114,102 @@ class Fetch(wiring.Component):
         """Requests in turn; beats go to the queue that asked first."""
         m = Module()
         count = len(self.queues)
-        m.submodules.bursts = bursts = Bursts(BEAT_BYTES)
         m.submodules.order = order = fifo.SyncFIFO(width=count + 1, depth=self.depth)
         lines = []
         for queue in self.queues:
             line = m.submodules[f"line_{queue.name}"] = RecordStream(queue.record)
             wiring.connect(m, line.record, wiring.flipped(getattr(self, f"record_{queue.name}")))
             lines.append(line)
-        address = [Signal(ADDRESS_BITS, name=f"address_{q.name}") for q in self.queues]
+        address = [Signal(_BEAT_ADDRESS, name=f"address_{q.name}") for q in self.queues]
         left = [Signal(20, name=f"left_{q.name}") for q in self.queues]
-        listing, idle = Signal(), Signal(init=1)  # directory on its way; no request on its way
-        # The next queue behind the one that asked last, if one there wants to, or else the first.
-        behind, chosen = Signal(count), Signal(count)
-        wants = Signal(count)
-        m.d.comb += wants.eq(
-            Cat((rest != 0) & line.room for rest, line in zip(left, lines, strict=True))
-        )
-        later = Signal(count)
-        m.d.comb += later.eq(wants & behind)
+        listing = Signal()  # directory on its way
+        sends, room = self._request(m)
+        # Wanted, chosen, asked: a cycle each. The next queue behind the one that asked last, if one
+        # there wants to, or else the first.
+        steps = Signal(PACE, init=1)
+        free = room & order.w_rdy & ~listing & ~self.begin
+        m.d.sync += steps.eq(Mux(steps[0] & ~free, 1, steps.rotate_left(1)))
+        wants, behind, chosen = Signal(count), Signal(count), Signal(count)
+        wanted = Cat((rest != 0) & line.room for rest, line in zip(left, lines, strict=True))
+        later = wants & behind
         first = Mux(later.any(), later, wants)
-        m.d.comb += chosen.eq(first & -first)
         ask = Signal()
-        free = idle | bursts.ending
-        m.d.comb += ask.eq(chosen.any() & free & ~listing & order.w_rdy & ~self.begin)
+        m.d.comb += ask.eq(steps[2] & chosen.any())
+        m.d.sync += [wants.eq(wanted), chosen.eq(first & -first)]
         with m.If(ask):
             m.d.sync += behind.eq(~(chosen | (chosen - 1)))
-        transfer = bursts.transfer
-        m.d.comb += [transfer.rows.eq(1), bursts.start.eq(ask | self.begin)]
+        m.d.comb += [
+            order.w_en.eq(ask | self.begin),
+            order.w_data.eq(Mux(self.begin, 1 << count, chosen)),
+            sends.valid.eq(ask | self.begin),
+        ]
         with m.If(self.begin):
             m.d.comb += [
-                transfer.dram.eq(self.program),
-                transfer.row_bytes.eq(beats(ENTRY_WORDS * count) * BEAT_BYTES),
+                sends.address.eq(self.program >> _BEAT_SHIFT),
+                sends.beats.eq(beats(ENTRY_WORDS * count)),
             ]
-            m.d.sync += listing.eq(1)
-        m.d.comb += [order.w_en.eq(bursts.start), order.w_data.eq(Cat(chosen, self.begin))]
+            m.d.sync += [listing.eq(1), steps.eq(1)]
         for index, line in enumerate(lines):
-            size = line.beats * BEAT_BYTES
             m.d.comb += line.asked.eq(ask & chosen[index])
             with m.If(line.asked):
-                m.d.comb += [transfer.dram.eq(address[index]), transfer.row_bytes.eq(size)]
                 m.d.sync += [
-                    address[index].eq(address[index] + size),
+                    address[index].eq(address[index] + line.beats),
                     left[index].eq(left[index] - 1),
                 ]
-        with m.If(bursts.start):
-            m.d.sync += idle.eq(0)
-        with m.Elif(bursts.ending):
-            m.d.sync += idle.eq(1)
-        m.d.comb += [
-            self.axi.ar.valid.eq(bursts.bursts.valid),
-            self.axi.ar.payload.eq(bursts.bursts.payload.request),
-            bursts.bursts.ready.eq(self.axi.ar.ready),
+        asked = [
+            Mux(chosen[index], Cat(address[index], Const(line.beats, _BEATS)), 0)
+            for index, line in enumerate(lines)
         ]
+        with m.If(~self.begin):
+            m.d.comb += Cat(sends.address, sends.beats).eq(reduce(or_, asked))
         self._deliver(m, order, lines, address, left, listing)
         rests = [rest != 0 for rest in left]
         busy = [r | ~line.empty for r, line in zip(rests, lines, strict=True)]
         heads = [line.record.valid | line.empty for line in lines]
-        still = ~self.begin & ~listing & idle & ~order.r_rdy & ~wants.any()
+        quiet = delayed(m, ~wanted.any() & ~wants.any() & ~chosen.any(), 1, 1)
+        still = ~self.begin & ~listing & room & ~order.r_rdy & quiet
         # A cycle later, when who takes records has the last of them.
         m.d.sync += self.primed.eq(still & Cat(heads).all())
         m.d.comb += self.more.eq(Cat(busy))
         return m
+
+    def _request(self, m: Module) -> tuple[data.View, Signal]:
+        """A request to be sent, which leaves in two bursts where it crosses a page; whether there
+        is room for one.
+        """
+        request = data.StructLayout({"valid": 1, "address": _BEAT_ADDRESS, "beats": _BEATS})
+        sends, held, rest = Signal(request), Signal(request), Signal(_BEATS)
+        room = Signal()
+        inside = PAGE_BYTES // BEAT_BYTES
+        most = Signal(range(inside + 1))
+        here = Signal(range(inside + 1))
+        payload = self.axi.ar.payload
+        ready, crosses = Signal(), Signal()
+        m.d.comb += [
+            room.eq(~held.valid | (ready & self.axi.ar.ready & ~crosses)),
+            most.eq(inside - held.address[: inside.bit_length() - 1]),
+            self.axi.ar.valid.eq(ready),
+            payload.address.eq(held.address << _BEAT_SHIFT),
+            payload.beats_less_1.eq(here - 1),
+        ]
+        with m.If(sends.valid):
+            m.d.sync += [held.eq(sends), ready.eq(0)]
+        with m.Elif(held.valid & ~ready):
+            # What is left of a request behind a page's end is shorter than a page.
+            m.d.sync += [
+                ready.eq(1),
+                crosses.eq(held.beats > most),
+                here.eq(Mux(held.beats > most, most, held.beats)),
+                rest.eq(held.beats - most),
+            ]
+        with m.Elif(ready & self.axi.ar.ready):
+            m.d.sync += [
+                ready.eq(0),
+                held.valid.eq(crosses),
+                held.address.eq(held.address + here),
+                held.beats.eq(rest),
+            ]
+        return sends, room
 
     def _deliver(
         self,
@@ -194,7 +238,7 @@ class Fetch(wiring.Component):
                     at, word = divmod(ENTRY_WORDS * index, BEAT_WORDS)
                     with m.If(place == at):
                         m.d.sync += [
-                            address[index].eq(words[word]),
+                            address[index].eq(words[word] >> _BEAT_SHIFT),
                             left[index].eq(words[word + 1]),
                         ]
                 with m.If(last):

@@ -18,6 +18,7 @@ from esca.accelerator.rtl.adapt import (
 from esca.accelerator.rtl.bank_turns import BankTurns
 from esca.accelerator.rtl.column_constants import Column
 from esca.accelerator.rtl.commands import FEED, CommandQueue, built_queues
+from esca.accelerator.rtl.control import CONTROL_CYCLES
 from esca.accelerator.rtl.dram_maps import Bytes, packed_rows, row_pitch, unpacked_rows
 from esca.accelerator.rtl.encode import (
     DramPlaces,
@@ -62,7 +63,7 @@ class HardwareProgram:
             if one.job.queue != FEED
         ]
         turns = BankTurns(self.jobs, records, self.program.config)
-        return simulate([one.job for one in self.jobs], SERVERS, turns)
+        return simulate([one.job for one in self.jobs], SERVERS, turns, CONTROL_CYCLES)
 
     def _rows(self, name: str) -> tuple[TensorShape, int, slice]:
         tensor, bus = tensor_shapes(self.program.workload)[name], bus_bytes(self.program.config)

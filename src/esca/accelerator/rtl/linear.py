@@ -26,8 +26,17 @@ from esca.accelerator.rtl.requantize import FACTOR, LAYER, VALUE_BITS, Lane
 from esca.accelerator.rtl.word_store import WordStore
 from esca.errors import EscaError
 
-SUM_LATENCY = 2
+SUM_LATENCY = 7
 """Cycles from a word's cycle to its output's sum."""
+
+_SUM_STAGES = SUM_LATENCY - 4
+"""Stages in which the products of a word become one sum."""
+
+PLACE_LATENCY = 1
+"""Cycles from a value to its place among the results."""
+
+SIZES = {"nibbles": 4, "bytes": 8, "words": VALUE_BITS}
+"""Bits of a stored value by format."""
 
 CONSTANTS = data.StructLayout(
     {"bias": signed(SUM_BITS), "correction": signed(SUM_BITS), "factor": FACTOR}
@@ -106,10 +115,10 @@ class Linear(wiring.Component):
         self._load(m, weights, operand, constants)
         busy, held = Signal(), Signal(LINEAR)
         at, word, output = Signal(range(rows)), Signal(8), Signal(10)
-        last = Signal()
+        last, last_word, last_output = Signal(), Signal(8), Signal(10)
         m.d.comb += [
-            last.eq(busy & (word == held.words - 1)),
-            self.ending.eq(last & (output == held.outputs - 1)),
+            last.eq(busy & (word == last_word)),
+            self.ending.eq(last & (output == last_output)),
             self.resulting.eq(delayed(m, self.ending, 1, sizes.latency)),
         ]
         m.d.sync += [
@@ -123,18 +132,25 @@ class Linear(wiring.Component):
             m.d.sync += [
                 busy.eq(1),
                 held.eq(self.record),
+                last_word.eq(self.record.words - 1),
+                last_output.eq(self.record.outputs - 1),
                 *(counter.eq(0) for counter in (at, word, output)),
             ]
         reads = [memory.read_port() for memory in (weights, operand, constants)]
         m.d.comb += [
             reads[0].addr.eq(at + Mux(held.half, rows, 0)),
             reads[1].addr.eq(word),
-            reads[2].addr.eq(output + Mux(held.half, MOST_OUTPUTS, 0)),
+            reads[2].addr.eq(
+                delayed(m, output + Mux(held.half, MOST_OUTPUTS, 0), 11, SUM_LATENCY - 2)
+            ),
         ]
-        total = self._sums(m, reads[0].data, reads[1].data, delayed(m, word == 0, 1, SUM_LATENCY))
-        lane = place(m, platform, "lane", "linear_lane", lambda: Lane(sizes.latency - SUM_LATENCY))
+        operands = [delayed(m, read.data, width, 1) for read in reads[:2]]
+        first_word = delayed(m, word == 0, 1, SUM_LATENCY - 1)
+        total = self._sums(m, operands[0], operands[1], first_word)
+        left = sizes.latency - SUM_LATENCY - PLACE_LATENCY
+        lane = place(m, platform, "lane", "linear_lane", lambda: Lane(left))
         own = data.View(CONSTANTS, delayed(m, reads[2].data, constant, 1)[: CONSTANTS.size])
-        made = delayed(m, last, 1, sizes.latency)
+        made = delayed(m, last, 1, sizes.latency - PLACE_LATENCY)
         m.d.comb += [
             lane.sum.eq(total),
             lane.column.factor.eq(own.factor),
@@ -143,11 +159,12 @@ class Linear(wiring.Component):
             lane.layer.eq(delayed(m, held.layer, LAYER, SUM_LATENCY)),
             self.alarm.eq(lane.alarm & made),
         ]
-        first = delayed(m, output == 0, 1, sizes.latency)
+        first = delayed(m, output == 0, 1, sizes.latency - PLACE_LATENCY)
         where = data.StructLayout({name: LINEAR.members[name] for name in ("format", "results")})
         target = Signal(where)
         m.d.comb += [target.format.eq(held.format), target.results.eq(held.results)]
-        self._results(m, lane.value, made, first, delayed(m, target, where, sizes.latency))
+        target = delayed(m, target, where, sizes.latency - PLACE_LATENCY)
+        self._results(m, lane.value, made, first, target)
         return m
 
     def _load(self, m: Module, weights: Memory, operand: Memory, constants: Memory) -> None:
@@ -182,32 +199,38 @@ class Linear(wiring.Component):
             ]
 
     def _sums(self, m: Module, weights: Value, operand: Value, first: Value) -> Value:
-        """The sum of an output up to this cycle's word."""
-        products = [
+        """The sum of an output up to a word."""
+        parts: list[Value] = [
             weights.word_select(lane, 8).as_signed() * operand.word_select(lane, 8)
             for lane in range(self.sizes.lanes)
         ]
-        word, total, known = (Signal(signed(SUM_BITS)) for _ in range(3))
-        m.d.sync += word.eq(sum(products[1:], products[0]))
-        m.d.comb += total.eq(word + Mux(first, 0, known))
-        m.d.sync += known.eq(total)
+        for _ in range(_SUM_STAGES):
+            parts = [delayed(m, part, part.shape(), 1) for part in parts]
+            if len(parts) > 1:
+                parts = [a + b for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        whole = delayed(m, sum(parts[1:], parts[0]), signed(SUM_BITS), 1)
+        total = Signal(signed(SUM_BITS))
+        m.d.sync += total.eq(whole + Mux(first, 0, total))
         return total
 
     def _results(self, m: Module, value: Value, made: Value, first: Value, held: data.View) -> None:
         """Values fill a bus word from below, which is written with each of them."""
+        chosen = Array(value[: SIZES.get(name, 8)] for name in FORMATS)[held.format]
+        taken = delayed(m, Value.cast(chosen), VALUE_BITS, PLACE_LATENCY)
+        held, made, first = (
+            delayed(m, one, one.shape(), PLACE_LATENCY) for one in (held, made, first)
+        )
         bits = 8 * self.sizes.bus_bytes
         store = m.submodules.store = self.store_words
         place, word = Signal(range(bits)), Signal(store.write.address.shape())
         before, filled = Signal(bits), Signal(bits)
         place_now, word_now = Signal.like(place), Signal.like(word)
-        sizes = {"nibbles": 4, "bytes": 8, "words": VALUE_BITS}
-        step = Array(sizes.get(name, 8) for name in FORMATS)[held.format]
-        taken = Array(value[: sizes.get(name, 8)] for name in FORMATS)[held.format]
+        step = Array(SIZES.get(name, 8) for name in FORMATS)[held.format]
         end = Signal(range(bits + VALUE_BITS))
         m.d.comb += [
             place_now.eq(Mux(first, 0, place)),
             word_now.eq(Mux(first, 0, word)),
-            filled.eq(Mux(place_now == 0, 0, before) | (Value.cast(taken) << place_now)),
+            filled.eq(Mux(place_now == 0, 0, before) | (taken << place_now)),
             end.eq(place_now + step),
             store.write.en.eq(made),
             store.write.half.eq(held.results),

@@ -13,7 +13,7 @@ from esca.accelerator.rtl.records import LOAD_ROWS
 from esca.accelerator.rtl.streams import COORDINATE_BITS
 from esca.errors import EscaError
 
-LOAD_ROWS_LATENCY = 2
+LOAD_ROWS_LATENCY = 5
 """Cycles from a word to its place."""
 
 
@@ -80,10 +80,12 @@ class LoadRows(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Counters; then hashes and an address."""
+        """What has come; counters; then hashes and an address, sum after sum."""
         m = Module()
-        y, x, part = self._counters(m)
-        layout = delayed(m, self.payload.layout, self.payload.layout.shape(), 1)
+        came = delayed(m, self.payload, LOAD_ROWS, 1)
+        y, x, part = self._counters(m, came)
+        counted = delayed(m, came, LOAD_ROWS, 1)
+        layout = counted.layout
         m.submodules.hash_y, m.submodules.hash_x = hash_y, hash_x = HashAxis(), HashAxis()
         m.d.comb += [
             hash_y.v.eq(delayed(m, y, COORDINATE_BITS, 1)),
@@ -93,17 +95,20 @@ class LoadRows(wiring.Component):
         ]
         atom = part << 1 if self.bus_bytes == 2 * self.p.rows else part  # in bytes of a bank
         depth = delayed(m, atom, 12, 1)
-        place = (hash_y.address << layout.row_pitch) | hash_x.address
-        byte = Signal(COORDINATE_BITS + 6)
-        m.d.comb += byte.eq((place << (layout.groups + layout.two_bytes)) + depth)
-        colour = Signal(3)
-        # A pixel of two bytes a bank that is one word takes one half of the banks.
-        half = delayed(m, self.payload.pixel_words == 1, 1, 1) & layout.two_bytes
-        m.d.comb += colour.eq((hash_y.colour << layout.hash_x.bits) | hash_x.colour)
+        place = Signal(COORDINATE_BITS + 5)
+        above, byte = Signal(5), Signal(COORDINATE_BITS + 6)
         m.d.sync += [
-            self.placed.address.eq(layout.base + (byte >> 1)),
+            place.eq((hash_y.address << layout.row_pitch) | hash_x.address),
+            above.eq(layout.groups + layout.two_bytes),
+            byte.eq((place << above) + delayed(m, depth, 12, 1)),
+        ]
+        colour = delayed(m, (hash_y.colour << layout.hash_x.bits) | hash_x.colour, 3, 2)
+        # A pixel of two bytes a bank that is one word takes one half of the banks.
+        half = delayed(m, (counted.pixel_words == 1) & layout.two_bytes, 1, 2)
+        m.d.sync += [
+            self.placed.address.eq(delayed(m, layout.base, layout.base.shape(), 2) + (byte >> 1)),
             self.placed.low.eq(Mux(half, colour[2], byte[0])),
-            self.placed.two.eq(layout.two_bytes),
+            self.placed.two.eq(delayed(m, layout.two_bytes, 1, 2)),
             self.placed.sub.eq(colour),
         ]
         m.d.comb += [
@@ -113,22 +118,26 @@ class LoadRows(wiring.Component):
         ]
         return m
 
-    def _counters(self, m: Module) -> tuple[Signal, Signal, Signal]:
+    def _counters(self, m: Module, payload: data.View) -> tuple[Signal, Signal, Signal]:
         """Row in the ring, column, and bus word of the pixel."""
-        bits, payload = COORDINATE_BITS, self.payload
+        bits = COORDINATE_BITS
+        valid, first_row = (delayed(m, one, 1, 1) for one in (self.valid, self.row == 0))
+        row_begins = delayed(m, self.word == 0, 1, 1)
+        last_row = delayed(m, self.payload.layout.ring_rows - 1, bits, 1)
+        last_part = delayed(m, self.payload.pixel_words - 1, 10, 1)
         y, x, part = Signal(bits), Signal(bits), Signal(10)
         next_y, next_x, next_part = Signal(bits), Signal(bits), Signal(10)
-        row_begins, last = self.word == 0, Signal(bits)
-        pixel_ends = part == payload.pixel_words - 1
+        last = Signal(bits)
+        pixel_ends = part == last_part
         m.d.comb += [
-            y.eq(Mux(row_begins, Mux(self.row == 0, payload.first_row, next_y), last)),
+            y.eq(Mux(row_begins, Mux(first_row, payload.first_row, next_y), last)),
             x.eq(Mux(row_begins, 0, next_x)),
             part.eq(Mux(row_begins, 0, next_part)),
         ]
-        with m.If(self.valid):
+        with m.If(valid):
             m.d.sync += [
                 last.eq(y),
-                next_y.eq(Mux(y == payload.layout.ring_rows - 1, 0, y + 1)),
+                next_y.eq(Mux(y == last_row, 0, y + 1)),
                 next_x.eq(x + pixel_ends),
                 next_part.eq(Mux(pixel_ends, 0, part + 1)),
             ]

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from esca.accelerator.rtl.accumulators import Accumulators, token_shape
+from esca.accelerator.rtl.accumulators import TOKEN_LEAD, Accumulators, token_shape
 from esca.accelerator.rtl.activations import accesses_shape, words_shape
 from esca.accelerator.rtl.array import Array, delayed
 from esca.accelerator.rtl.feed import Feed
@@ -76,7 +76,7 @@ class Path(wiring.Component):
             array.start.eq(feed.first),
             array.last.eq(feed.last),
             array.held.eq(feed.held),
-            sums.token.eq(delayed(m, front.token, token_shape(p), p.array_latency - 1)),
+            sums.token.eq(delayed(m, front.token, token_shape(p), p.array_latency - TOKEN_LEAD)),
             sums.sums.eq(array.sums),
             sums.drain.eq(self.drain),
             sums.drain_half.eq(self.drain_half),
@@ -86,6 +86,6 @@ class Path(wiring.Component):
             self.array_resulting.eq(delayed(m, front.ending, 1, array_latency(p))),
             self.feed_ending.eq(feed.ending),
             self.feed_resulting.eq(feed.resulting),
-            self.alarm.eq(front.alarm | feed.alarm | sums.alarm),
         ]
+        m.d.sync += self.alarm.eq(front.alarm | feed.alarm | sums.alarm)
         return m

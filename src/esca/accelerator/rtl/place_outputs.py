@@ -1,6 +1,6 @@
 """Where a raster place's outputs go in the banks of activations: coordinates, then an address."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,7 +13,7 @@ from esca.accelerator.rtl.hash_axis import HashAxis
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.streams import COORDINATE_BITS
 
-PLACE_LATENCY = 2
+PLACE_LATENCY = 4
 """Cycles from a step to its target."""
 
 
@@ -52,7 +52,7 @@ class PlaceOutputs(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Counters; hashes of both coordinates; their addresses joined."""
+        """Counters; hashes of both coordinates; their addresses joined, shift after shift."""
         m, held, layout = Module(), self.held, self.held.layout
         y, x, ring = self._counters(m)
         m.submodules.hash_y, m.submodules.hash_x = hash_y, hash_x = HashAxis(), HashAxis()
@@ -66,13 +66,17 @@ class PlaceOutputs(wiring.Component):
         colour = delayed(m, (hash_y.colour << layout.hash_x.bits) | hash_x.colour, 4, 1)
         row = delayed(m, hash_y.address, COORDINATE_BITS, 1)
         column = delayed(m, hash_x.address, COORDINATE_BITS, 1)
-        place = delayed(m, held, PLACE, 1)
-        layout, wide = place.layout, power_above(self.p.rows)
-        at = (((row << layout.row_pitch) | column) << layout.groups) | place.depth
-        at = at[: power_above(self.words) + 1]
-        pixel = (colour >> 2) << (wide - place.places)[:3]
+        hashed = delayed(m, held, PLACE, 1)
+        bits, wide = power_above(self.words) + 1, power_above(self.p.rows)
+        line = delayed(m, ((row << hashed.layout.row_pitch) | column)[:bits], bits, 1)
+        shifted = delayed(m, hashed, PLACE, 1)
+        at = delayed(m, ((line << shifted.layout.groups) | shifted.depth)[:bits], bits, 1)
+        block = (colour >> 2) << (wide - hashed.places)[:3]
+        pixel = delayed(m, block, range(self.p.rows), 2)
+        place = delayed(m, shifted, PLACE, 1)
+        layout, colour = place.layout, delayed(m, colour, 4, 2)
         m.d.sync += [
-            self.target.on.eq(delayed(m, inside, 1, 1)),
+            self.target.on.eq(delayed(m, inside, 1, PLACE_LATENCY - 1)),
             self.target.bank.eq(pixel + place.bank),
             self.target.sub.eq(colour),
             self.target.word.eq(layout.base + Mux(layout.two_bytes, at, at >> 1)),
@@ -86,17 +90,18 @@ class PlaceOutputs(wiring.Component):
         """Coordinates of a place's outputs, and the row in its ring."""
         held, record, bits = self.held, self.record, COORDINATE_BITS
         y, x, ring = Signal(bits), Signal(bits), Signal(bits)
-        next_ring = Signal(bits + 1)
-        m.d.comb += next_ring.eq(ring + held.step_y)
-        rows = held.layout.ring_rows
+        # Behind the end of the ring its beginning follows: both sums at once, the later one chosen.
+        wraps, back = Signal(signed(bits + 2)), Signal(signed(bits + 1))
+        m.d.comb += wraps.eq(ring + back)
         with m.If(self.step.line_ends):
             m.d.sync += [
                 x.eq(held.first_x),
                 y.eq(y + held.step_y),
-                ring.eq(Mux(next_ring >= rows, next_ring - rows, next_ring)),
+                ring.eq(Mux(wraps < 0, ring + held.step_y, wraps)),
             ]
         with m.Else():
             m.d.sync += x.eq(x + held.step_x)
         with m.If(self.start):
             m.d.sync += [x.eq(record.first_x), y.eq(record.first_y), ring.eq(record.ring_y)]
+            m.d.sync += back.eq(record.step_y - record.layout.ring_rows)
         return y, x, ring

@@ -1,6 +1,6 @@
 """Where a raster place's outputs go among the results: words of rows as they will be stored."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,7 +9,7 @@ from esca.accelerator.rtl.drain_records import FORMATS, RESULT, SEGMENT
 from esca.accelerator.rtl.drain_sequencer import step_shape
 from esca.accelerator.rtl.params import Parameters
 
-RESULT_LATENCY = 2
+RESULT_LATENCY = 3
 """Cycles from a step to its runs."""
 
 
@@ -57,22 +57,25 @@ class PlaceResults(wiring.Component):
         other = address + Mux(row[0], held.row_words, 0)
         runs = Signal(self.runs.shape())
         rests = [held.first_count, held.count - held.first_count]
+        here = held.on & self.step.valid
         for run, segment, words, line, rest in zip(
             (runs.a, runs.b), (a, b), (address, other), (row, row + 1), rests, strict=True
         ):
-            left = delayed(m, held.limit - segment.flat, 16, 1)
-            inside = (segment.flat < held.limit) & (line < held.rows) & held.on & self.step.valid
-            most = delayed(m, Mux(inside, rest, 0), 7, 1)
-            half = Mux(held.half, self.words // 2, 0)
+            left = delayed(m, held.limit - segment.flat, 16, 2)
+            inside = delayed(m, Cat(segment.flat < held.limit, line < held.rows, here), 3, 1).all()
+            most = delayed(m, Mux(inside, delayed(m, rest, 7, 1), 0), 7, 1)
+            half = delayed(m, Mux(held.half, self.words // 2, 0), range(self.words), 1)
+            first = delayed(m, words, range(self.words), 1)
+            beat = delayed(m, segment.beat, range(self.words), 2)
             m.d.comb += [
-                run.slot.eq(delayed(m, segment.slot, 6, 1)),
-                run.address.eq(delayed(m, half + words + segment.beat, run.address.shape(), 1)),
+                run.slot.eq(delayed(m, segment.slot, 6, 2)),
+                run.address.eq(delayed(m, half + first, range(self.words), 1) + beat),
                 run.count.eq(Mux(left < most, left, most)),
             ]
         m.d.comb += [
-            runs.odd.eq(delayed(m, row[0], 1, 1)),
-            runs.format.eq(delayed(m, held.format, 2, 1)),
-            runs.skip.eq(delayed(m, held.first_count, 7, 1)),
+            runs.odd.eq(delayed(m, row[0], 1, 2)),
+            runs.format.eq(delayed(m, held.format, 2, 2)),
+            runs.skip.eq(delayed(m, held.first_count, 7, 2)),
         ]
         m.d.sync += self.runs.eq(runs)
         return m

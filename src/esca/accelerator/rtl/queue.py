@@ -1,6 +1,6 @@
 """A command queue: the record at its head and whether all that it waits for has happened."""
 
-from amaranth.hdl import Module, Mux, Signal, ValueLike, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,9 +11,9 @@ class Queue(wiring.Component):
     """Holds one record of layout ``record`` and takes the next while it starts.
 
     ``counts`` and ``pulses``: of each source, what has happened before this cycle and whether one
-    more happens in it. ``ready``: the head may start in the next cycle, were its server free;
-    ``start``: it does. A record that comes in the cycle of ``start`` may be ``ready`` one later, so
-    that jobs of one cycle follow each other without a gap. ``starved``: there is no head.
+    more happens in it. ``ready``: all that the head waits for had happened before this cycle;
+    ``start``: it starts. A record that comes in the cycle of ``start`` may be ``ready`` one later.
+    ``settled``: the head has been there for a cycle. ``starved``: there is none.
     """
 
     def __init__(self, record: data.StructLayout) -> None:
@@ -27,16 +27,15 @@ class Queue(wiring.Component):
                 "pulses": In(self.sources),
                 "start": In(1),
                 "ready": Out(1),
+                "settled": Out(1),
                 "head": Out(record),
                 "starved": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
-        """The head, and for each source two flags: it has happened, or one more pulse is missing.
-
-        Differences are taken of registers alone; what comes late in a cycle, ``start`` and
-        ``pulses``, only chooses among them.
+        """The head, and for each source by how much what has happened is ahead of what it waits for:
+        the sign says whether the wait is over.
         """
         m = Module()
         held = Signal()
@@ -48,26 +47,13 @@ class Queue(wiring.Component):
         ]
         with m.If(take):
             m.d.sync += [held.eq(self.record.valid), self.head.eq(self.record.payload)]
+        m.d.sync += self.settled.eq(held & ~take)
         met = Signal(self.sources)
         for index in range(self.sources):
-            pulse, count = self.pulses[index], self.counts[index]
-            old, new = (
-                _missing(m, record.header.waits[index], count, pulse, f"{name}_{index}")
-                for name, record in (("head", self.head), ("next", self.record.payload))
-            )
-            done, short = Signal(name=f"done_{index}"), Signal(name=f"short_{index}")
-            m.d.sync += [done.eq(Mux(take, new[0], old[0])), short.eq(Mux(take, new[1], old[1]))]
-            m.d.comb += met[index].eq(done | (short & pulse))
+            ahead = Signal(signed(COUNT_BITS + 2), name=f"ahead_{index}")
+            now = self.counts[index] + self.pulses[index]
+            next_wait = self.record.payload.header.waits[index]
+            m.d.sync += ahead.eq(Mux(take, now - next_wait.count, ahead + self.pulses[index]))
+            m.d.comb += met[index].eq(~self.head.header.waits[index].valid | (ahead >= 0))
         m.d.comb += self.ready.eq(held & met.all())
         return m
-
-
-def _missing(
-    m: Module, wait: data.View, count: ValueLike, pulse: ValueLike, name: str
-) -> tuple[ValueLike, ValueLike]:
-    """Whether a wait is over, and whether it is one short, as of the next cycle."""
-    ahead = Signal(signed(COUNT_BITS + 1), name=f"ahead_{name}")
-    m.d.comb += ahead.eq(count - wait.count)
-    one, two = ahead == -1, ahead == -2
-    done = ~wait.valid | (ahead >= 0) | (one & pulse)
-    return done, Mux(pulse, two, one)

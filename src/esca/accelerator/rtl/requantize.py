@@ -49,7 +49,7 @@ LAYER = data.StructLayout(
 )
 """Constants of a layer. ``sloped``: whether ``slope`` (16 fractional bits) is meant."""
 
-CUTS = 12
+CUTS = 19
 """Places where a lane may have registers."""
 
 
@@ -100,41 +100,53 @@ class Lane(wiring.Component):
         # A factor's shift is stored less one: half of the last place is added behind it.
         products = pipe.cut(product, texel_product, residual_product, column, layer)
         products, column, layer = products[:3], products[3], products[4]
-        shifts = [column.factor.shift, column.texel.shift, layer.residual.shift]
-        coarse = [x >> (shift & 0x38) for x, shift in zip(products, shifts, strict=True)]
+        for bits in (0x30, 0x0C, 0x03):
+            shifts = [column.factor.shift, column.texel.shift, layer.residual.shift]
+            products = [x >> (shift & bits) for x, shift in zip(products, shifts, strict=True)]
+            if bits == 0x03:
+                products = [pipe.named(x, signed(SUM_BITS + 2)) for x in products]
+            *products, column, layer = pipe.cut(*products, column, layer)
 
-        *coarse, column, layer = pipe.cut(*coarse, column, layer)
-        shifts = [column.factor.shift, column.texel.shift, layer.residual.shift]
-        fine = [x >> (shift & 7) for x, shift in zip(coarse, shifts, strict=True)]
-        fine = [pipe.named(x, signed(SUM_BITS + 2)) for x in fine]
-
-        main, texel, residual, bias, layer = pipe.cut(*fine, column.bias, layer)
-        parts = [(main + 1) >> 1, (texel + 1) >> 1, (residual + 1) >> 1]
+        bias = column.bias
+        parts = [(x + 1) >> 1 for x in products]
 
         *parts, bias, layer = pipe.cut(*parts, bias, layer)
         pairs = [parts[0] + bias, parts[1] + parts[2]]
 
         *pairs, layer = pipe.cut(*pairs, layer)
         exact = pipe.named(pairs[0] + pairs[1], signed(SUM_BITS + 4))
-        u = pipe.named(exact, signed(SUM_BITS))
 
-        u, wrong, layer = pipe.cut(u, exact != u, layer)
+        exact, layer = pipe.cut(exact, layer)
+        u = pipe.named(exact, signed(SUM_BITS))
+        wrong, bends = exact != u, layer.sloped & (u < 0)
         low, high = _product(u, layer.slope)
 
-        low, high, u, wrong, layer = pipe.cut(low, high, u, wrong, layer)
+        low, high, u, wrong, bends, layer = pipe.cut(low, high, u, wrong, bends, layer)
         sloped = pipe.named(low + (high << LOW_BITS), signed(PRODUCT_BITS))
 
-        sloped, u, wrong, layer = pipe.cut(sloped, u, wrong, layer)
+        sloped, u, wrong, bends, layer = pipe.cut(sloped, u, wrong, bends, layer)
         bent = (sloped + (1 << (SLOPE_BITS - 1))) >> SLOPE_BITS
-        v = pipe.named(Mux(layer.sloped & (u < 0), bent, u), signed(SUM_BITS + 2))
 
-        v, wrong, layer = pipe.cut(v, wrong, layer)
-        half = Mux(layer.guard == 0, 0, (1 << layer.guard) >> 1)
-        rounded = (v + half) >> layer.guard
+        bent, u, wrong, bends, layer = pipe.cut(bent, u, wrong, bends, layer)
+        v = pipe.named(Mux(bends, bent, u), signed(SUM_BITS + 2))
+        half = pipe.named(Mux(layer.guard == 0, 0, (1 << layer.guard) >> 1), GUARD_BITS)
+
+        v, half, wrong, layer = pipe.cut(v, half, wrong, layer)
+        rounded = v + half
+        for bits in (0x3, 0xC):
+            rounded, wrong, layer = pipe.cut(rounded, wrong, layer)
+            rounded = rounded >> (layer.guard & bits)
 
         rounded, wrong, layer = pipe.cut(rounded, wrong, layer)
         y = rounded + layer.zero
-        value = Mux(y < 0, 0, Mux(y > layer.top, layer.top, y))[:VALUE_BITS]
+
+        y, wrong, layer = pipe.cut(y, wrong, layer)
+        over, top = y > layer.top, layer.top
+
+        y, over, top, wrong = pipe.cut(y, over, top, wrong)
+        value = Mux(y < 0, 0, Mux(over, top, y))[:VALUE_BITS]
+
+        value, wrong = pipe.cut(value, wrong)
         value, wrong = pipe.rest(value, wrong)
         m.d.comb += [self.value.eq(value), self.alarm.eq(wrong)]
         return m

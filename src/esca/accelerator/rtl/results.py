@@ -18,13 +18,20 @@ from esca.accelerator.rtl.requantize import VALUE_BITS
 RESULT_BITS = 10
 """Most bits of a stored value."""
 
-AHEAD = 8
+AHEAD = 16
 """Words that are read before memory takes them."""
+
+READ_CYCLES = 5
+"""Cycles from asking for a word to its place among those."""
+
+RUNS_LEAD = 2
+"""Cycles from runs to their values."""
+
 
 
 class Slot(wiring.Component):
-    """One value of every word: ``data`` is written if ``en``; ``found`` of ``address`` comes a
-    cycle later.
+    """One value of every word: ``data`` is written if ``en``; ``found`` of ``address`` comes two
+    cycles later.
     """
 
     def __init__(self, words: int) -> None:
@@ -40,18 +47,18 @@ class Slot(wiring.Component):
         source, target = memory.read_port(), memory.write_port()
         m.d.comb += [
             source.addr.eq(self.address),
-            self.found.eq(source.data),
             target.addr.eq(self.write.address),
             target.data.eq(self.write.data),
             target.en.eq(self.write.en),
         ]
+        m.d.sync += self.found.eq(source.data)
         return m
 
 
 class Results(wiring.Component):
-    """``runs`` come one cycle ahead of their ``values``, which are in their places from two cycles
-    later on. ``start``: ``store`` is the next; its first word is ``sent`` five cycles later, where
-    no earlier store's is in the way.
+    """``runs`` come ``RUNS_LEAD`` cycles ahead of their ``values``, which are in their places from
+    three cycles later on. ``start``: ``store`` is the next; its first word is ``sent``
+    ``READ_CYCLES`` + 2 cycles later, where no earlier store's is in the way.
 
     Even and odd rows of results have memories of their own, one for each slot of a word of
     ``word_bytes``, which is one bus word or more; ``words`` for both halves.
@@ -84,11 +91,11 @@ class Results(wiring.Component):
         return m
 
     def _write(self, m: Module, banks: Sequence[Sequence[Slot]]) -> None:
-        """Which value each slot takes is chosen one cycle ahead."""
+        """Which value each slot takes is chosen two cycles ahead."""
         runs, columns = self.runs, self.p.columns
         tens = runs.format == FORMATS.index("tens")
-        nibbles = delayed(m, runs.format == FORMATS.index("nibbles"), 1, 1)
-        wide = delayed(m, runs.format == FORMATS.index("words"), 1, 1)
+        nibbles = delayed(m, runs.format == FORMATS.index("nibbles"), 1, RUNS_LEAD)
+        wide = delayed(m, runs.format == FORMATS.index("words"), 1, RUNS_LEAD)
         plain = [value[:RESULT_BITS] for value in self.values]
         pairs = [Cat(a[:4], b[:4]) for a, b in zip(plain[::2], plain[1::2], strict=False)]
         taken = [Mux(nibbles, pair, one) for pair, one in zip(pairs, plain, strict=False)]
@@ -102,16 +109,19 @@ class Results(wiring.Component):
             run = Signal.like(runs.a, name=f"run_{odd}")
             skip = Signal(7, name=f"skip_{odd}")
             m.d.comb += [run.eq(Mux(first, runs.a, runs.b)), skip.eq(Mux(first, 0, runs.skip))]
-            address = delayed(m, run.address, range(self.words), 1)
+            address = delayed(m, run.address, range(self.words), RUNS_LEAD)
+            slots_there = delayed(m, count, count.shape(), 1)
+            most = delayed(m, run.count, 7, 1)
+            skipped = delayed(m, skip, 7, 1)
             for slot, one in enumerate(bank):
                 before = slot < run.slot
                 index = Signal(7, name=f"index_{odd}_{slot}")
-                m.d.comb += index.eq(slot - run.slot + Mux(before, count, 0))
-                within = (index < run.count) & (slot < count)
-                value = delayed(m, skip + index, range(2 * columns), 1)
-                m.d.comb += [
+                m.d.sync += index.eq(slot - run.slot + Mux(before, count, 0))
+                within = (index < most) & (slot < slots_there)
+                value = delayed(m, skipped + index, range(2 * columns), 1)
+                m.d.sync += [
                     one.write.en.eq(delayed(m, within, 1, 1)),
-                    one.write.address.eq(address + delayed(m, before, 1, 1)),
+                    one.write.address.eq(address + delayed(m, before, 1, RUNS_LEAD)),
                     one.write.data.eq(values[value]),
                 ]
 
@@ -122,14 +132,13 @@ class Results(wiring.Component):
         m.d.comb += [line.w_data.eq(self.store.as_value()), line.w_en.eq(self.start)]
         busy, held = Signal(), Signal(STORE)
         row, beat, first = Signal(12), Signal(16), Signal(range(self.words))
-        beats = (held.row_bytes + self.bus_bytes - 1) >> power_above(self.bus_bytes)
         inner = power_above(self.word_bytes // self.bus_bytes)
-        row_words = (held.row_bytes + self.word_bytes - 1) >> power_above(self.word_bytes)
+        row_words, last_beat, last_row = Signal(16), Signal(16), Signal(12)
         asking, row_ends, ends = Signal(), Signal(), Signal()
         m.d.comb += [
-            asking.eq(busy & (out.w_level < AHEAD - 3)),
-            row_ends.eq(beat == beats - 1),
-            ends.eq(asking & row_ends & (row == held.rows - 1)),
+            asking.eq(busy & (out.w_level < AHEAD - READ_CYCLES)),
+            row_ends.eq(beat == last_beat),
+            ends.eq(asking & row_ends & (row == last_row)),
             line.r_en.eq(~busy | ends),
         ]
         with m.If(asking):
@@ -143,19 +152,26 @@ class Results(wiring.Component):
             m.d.sync += [
                 busy.eq(line.r_rdy),
                 held.eq(next_store),
+                last_beat.eq((next_store.row_bytes - 1) >> power_above(self.bus_bytes)),
+                row_words.eq(
+                    (next_store.row_bytes + self.word_bytes - 1) >> power_above(self.word_bytes)
+                ),
+                last_row.eq(next_store.rows - 1),
                 row.eq(0),
                 beat.eq(0),
                 first.eq(Mux(next_store.half, self.words // 2, 0)),
             ]
-        odd, tens = delayed(m, row[0], 1, 1), delayed(m, held.tens, 1, 1)
+        odd = delayed(m, row[0], 1, READ_CYCLES - 2)
+        tens = delayed(m, held.tens, 1, READ_CYCLES - 2)
+        address = delayed(m, first + (beat >> inner), range(self.words), 1)
         for bank in banks:
-            m.d.comb += [slot.address.eq(first + (beat >> inner)) for slot in bank]
+            m.d.comb += [slot.address.eq(address) for slot in bank]
         found = [Mux(odd, b.found, a.found) for a, b in zip(*banks, strict=True)]
         word = Mux(tens, _tens(found), Cat(one[:8] for one in found))
-        part = delayed(m, beat[:inner], inner, 1)
+        part = delayed(m, beat[:inner], inner, READ_CYCLES - 2)
         m.d.sync += out.w_data.eq(word.word_select(part, 8 * self.bus_bytes))
         m.d.comb += [
-            out.w_en.eq(delayed(m, asking, 1, 2)),
+            out.w_en.eq(delayed(m, asking, 1, READ_CYCLES - 1)),
             self.sent.valid.eq(out.r_rdy),
             self.sent.payload.eq(out.r_data),
             out.r_en.eq(self.sent.ready),

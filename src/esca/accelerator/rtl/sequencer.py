@@ -1,6 +1,6 @@
 """Counts a unit's rows: tile after tile, one row a cycle, and the next unit right behind."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -55,28 +55,30 @@ class Sequencer(wiring.Component):
         busy, streaming = Signal(), Signal()
         cycle, line, place = Signal(12), Signal(COORDINATE_BITS), Signal(COORDINATE_BITS)
         tile_ends, line_ends, rows_end = Signal(), Signal(), Signal()
+        last_place, last_line, last_cycle = (Signal(COORDINATE_BITS) for _ in range(3))
         groups = (row.depth, row.group_x, row.group_y)
-        last_tile = count_nested(m, groups, (held.deep, held.x.groups, held.y.groups), tile_ends)
+        lasts = [Signal.like(group, name=f"last_{i}") for i, group in enumerate(groups)]
+        last_tile = count_nested(m, groups, lasts, tile_ends)
         m.d.comb += [
-            tile_ends.eq(cycle == held.tile_cycles - 1),
-            line_ends.eq(place == held.x.count - 1),
-            rows_end.eq(line_ends & (line == held.y.count - 1)),
+            tile_ends.eq(cycle == last_cycle),
+            line_ends.eq(place == last_place),
+            rows_end.eq(line_ends & (line == last_line)),
             self.ending.eq(busy & tile_ends & last_tile),
             self.alarm.eq(self.start & busy & ~self.ending),
             row.valid.eq(busy & streaming),
             row.head.eq(row.valid & (cycle == 0)),
         ]
+        wraps, back = Signal(signed(COORDINATE_BITS + 2)), Signal(signed(COORDINATE_BITS + 1))
         m.d.sync += cycle.eq(cycle + 1)
         with m.If(line_ends):
-            wrapped = Signal(COORDINATE_BITS + 1)
-            m.d.comb += wrapped.eq(row.ring_y + held.y.step)
-            ring = held.layout.ring_rows
+            # Behind the end of the ring its beginning follows: both sums, the later one chosen.
+            m.d.comb += wraps.eq(row.ring_y + back)
             m.d.sync += [
                 place.eq(0),
                 row.x.eq(held.x.first),
                 line.eq(line + 1),
                 row.y.eq(row.y + held.y.step),
-                row.ring_y.eq(Mux(wrapped >= ring, wrapped - ring, wrapped)),
+                row.ring_y.eq(Mux(wraps < 0, row.ring_y + held.y.step, wraps)),
             ]
         with m.Else():
             m.d.sync += [place.eq(place + 1), row.x.eq(row.x + held.x.step)]
@@ -93,6 +95,18 @@ class Sequencer(wiring.Component):
             m.d.sync += [
                 busy.eq(1),
                 held.eq(self.record),
+                last_place.eq(self.record.x.count - 1),
+                last_line.eq(self.record.y.count - 1),
+                last_cycle.eq(self.record.tile_cycles - 1),
+                back.eq(self.record.y.step - self.record.layout.ring_rows),
+                *(
+                    last.eq(size - 1)
+                    for last, size in zip(
+                        lasts,
+                        (self.record.deep, self.record.x.groups, self.record.y.groups),
+                        strict=True,
+                    )
+                ),
                 row.first.eq(1),
                 row.depth.eq(0),
                 row.group_x.eq(0),

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 
+from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.commands import CommandQueue
-from esca.accelerator.rtl.control import Control
+from esca.accelerator.rtl.control import START_LATENCY, Control
 from esca.accelerator.rtl.fetch import Fetch
 from esca.accelerator.rtl.modules import place
 
@@ -20,7 +21,7 @@ def supplied(
     begin: Value,
 ) -> tuple[Control, Signal]:
     """Control whose ``queues`` are filled over ``port``, an outward memory port, with the records
-    at ``program`` after ``begin``; and when it goes.
+    at ``program`` after ``begin``; and the cycle in which the first jobs may ``start``.
     """
     control = place(m, platform, "control", "control", lambda: Control(queues))
     fetch = place(m, platform, "fetch", "fetch", lambda: Fetch(queues))
@@ -38,4 +39,4 @@ def supplied(
         control.clear.eq(begin),
         control.go.eq(go),
     ]
-    return control, go
+    return control, delayed(m, go, 1, START_LATENCY)

@@ -13,12 +13,13 @@ from amaranth.lib.wiring import In, Out
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.rtl.activations import bank_words
 from esca.accelerator.rtl.adapt import bus_bytes
+from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.axi import ADDRESS_BITS, Axi
 from esca.accelerator.rtl.bank_writes import BankWrites
 from esca.accelerator.rtl.commands import FEED, CommandQueue, built_queues
 from esca.accelerator.rtl.constants_ram import constants_write
 from esca.accelerator.rtl.control import server_names
-from esca.accelerator.rtl.dma import STORES, Dma
+from esca.accelerator.rtl.dma import STORES, WORD_LATENCY, Dma
 from esca.accelerator.rtl.drain import Drain, drain_sizes
 from esca.accelerator.rtl.fetch import BEAT_BYTES
 from esca.accelerator.rtl.linear import Linear, LinearSizes, linear_sizes
@@ -94,6 +95,7 @@ class Top(wiring.Component):
             drain.start.eq(start["epilogue"]),
             drain.head.eq(payload["epilogue"]),
             drain.there.eq(there["epilogue"]),
+            drain.next_constants.eq(control.next_epilogue.payload.constants),
             ending["epilogue"].eq(drain.ending),
             control.hold[self.servers.index("epilogue")].eq(~drain.ready),
             result["epilogue"].eq(drain.resulting),
@@ -122,12 +124,12 @@ class Top(wiring.Component):
             drain.sent.ready.eq(dma.sent_stores.ready),
         ]
         due = dma.resulting[[queue.name for queue in moved].index("loads")]
-        words = _words(dma, moved)
+        words = _words(m, dma, moved)
         self._loaded(m, platform, words, (dma, path, drain), (due, result["loads"]))
         alarm = path.alarm | drain.alarm
         if self.linear_sizes is not None:
             alarm |= self._linear(m, platform, self.linear_sizes, jobs, words, dma)
-        m.d.comb += self.alarm.eq(alarm)
+        m.d.sync += self.alarm.eq(alarm)
         return m
 
     def _linear(
@@ -141,7 +143,7 @@ class Top(wiring.Component):
     ) -> Value:
         """The linear engine, its loads and its stores; returns its alarm."""
         linear = place(m, platform, "linear", "linear", lambda: Linear(sizes))
-        word, detail = dma.loaded.payload, words.detail["linear_loads"]
+        word, detail = words.word, words.detail["linear_loads"]
         m.d.comb += [
             linear.start.eq(jobs.start["linear"]),
             linear.record.eq(jobs.payload["linear"]),
@@ -183,7 +185,7 @@ class Top(wiring.Component):
             m, platform, "bank_writes", "bank_writes",
             lambda: BankWrites(self.p, self.words, self.bus_bytes),
         )  # fmt: skip
-        word = dma.loaded.payload
+        word = words.word
         taken, detail = words.taken, words.detail
         m.d.comb += [
             dma.loaded.ready.eq(~words.coming["loads"] | writes.room),
@@ -222,21 +224,24 @@ class _Jobs:
 
 @dataclass(frozen=True)
 class _Words:
-    """By queue of loads: the word that comes is one of its jobs', and is taken; what its job's
-    record says.
+    """By queue of loads: the word that comes is one of its jobs'. A cycle later the ``word`` itself;
+    by queue that it was taken, and what its job's record says.
     """
 
+    word: Any
     coming: Mapping[str, Value]
     taken: Mapping[str, Value]
     detail: Mapping[str, data.View]
 
 
-def _words(dma: Any, queues: Sequence[CommandQueue]) -> _Words:
-    word, loads = dma.loaded.payload, [queue for queue in queues if queue.name not in STORES]
-    coming = {queue.name: word.queue[number] for number, queue in enumerate(loads)}
-    taken = dma.loaded.valid & dma.loaded.ready
+def _words(m: Module, dma: Any, queues: Sequence[CommandQueue]) -> _Words:
+    comes, loads = dma.loaded.payload, [queue for queue in queues if queue.name not in STORES]
+    coming = {queue.name: comes.queue[number] for number, queue in enumerate(loads)}
+    taken = delayed(m, dma.loaded.valid & dma.loaded.ready, 1, WORD_LATENCY)
+    word = delayed(m, comes, comes.shape(), WORD_LATENCY)
     return _Words(
+        word,
         coming,
-        {name: taken & mine for name, mine in coming.items()},
+        {queue.name: taken & word.queue[number] for number, queue in enumerate(loads)},
         {q.name: data.View(q.payload, word.detail[: q.payload.size]) for q in loads},
     )

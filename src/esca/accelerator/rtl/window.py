@@ -25,7 +25,7 @@ PICK = data.StructLayout({"quarter": 2, "sub": 2, "odd": 1, "inside": 1})
 the map, or else its zero point stands for it.
 """
 
-WINDOW_LATENCY = 6
+WINDOW_LATENCY = 9
 """Cycles from a row of the sequencer to its addresses."""
 
 
@@ -87,9 +87,9 @@ class Window(wiring.Component):
         depth = Mux(layout.two_bytes, self.row.depth, self.row.depth >> 1)
         m.d.sync += first.eq(layout.base + depth)
         given = {
-            "first": delayed(m, first, bits, 4),
-            "places": delayed(m, self.held.places, 2, 5),
-            "bits_x": delayed(m, layout.hash_x.bits, 2, 5),
+            "first": delayed(m, first, bits, 7),
+            "places": delayed(m, self.held.places, 2, 6),
+            "bits_x": delayed(m, layout.hash_x.bits, 2, 6),
             "in_y": y.addresses,
             "in_x": x.addresses,
         }
@@ -106,14 +106,14 @@ class Window(wiring.Component):
         row_odd = Signal()
         m.d.comb += row_odd.eq(self.row.depth[0])
         given = {
-            "places": delayed(m, held.places, 2, 3),
-            "together_x": delayed(m, held.x.together, 2, 3),
-            "span_y": delayed(m, held.y.span, 2, 3),
-            "span_x": delayed(m, held.x.span, 2, 3),
-            "bits_x": delayed(m, layout.hash_x.bits, 2, 4),
-            "one_byte": delayed(m, ~layout.two_bytes, 1, 4),
-            "deep": delayed(m, layout.groups != 0, 1, 4),
-            "depth_odd": delayed(m, row_odd, 1, 4),
+            "places": delayed(m, held.places, 2, 4),
+            "together_x": delayed(m, held.x.together, 2, 4),
+            "span_y": delayed(m, held.y.span, 2, 4),
+            "span_x": delayed(m, held.x.span, 2, 4),
+            "bits_x": delayed(m, layout.hash_x.bits, 2, 6),
+            "one_byte": delayed(m, ~layout.two_bytes, 1, 6),
+            "deep": delayed(m, layout.groups != 0, 1, 6),
+            "depth_odd": delayed(m, row_odd, 1, 6),
             "y": y.elements,
             "x": x.elements,
         }
@@ -123,13 +123,14 @@ class Window(wiring.Component):
                 one = place(m, platform, name, "picker", Picker)
                 m.d.comb += [one.quarter.eq(quarter), one.choice.eq(choice)]
                 m.d.comb += [getattr(one, port).eq(value) for port, value in given.items()]
-                # The addresses take a cycle more, in which the axes give each colour its element.
-                m.d.comb += self.picks[quarter][choice].eq(delayed(m, one.pick, PICK, 1))
+                # The addresses take longer: the axes give each colour its element, then a sum.
+                m.d.comb += self.picks[quarter][choice].eq(delayed(m, one.pick, PICK, 2))
 
 
 class BankAddress(wiring.Component):
     """Address of a ``sub``-bank in a ``quarter`` of the banks: that of the pixel whose colours are
-    its own, one cycle later. ``in_y``, ``in_x``: of all colours; ``first``: where the map begins.
+    its own. ``in_y``, ``in_x``: of all colours, two cycles before the address; ``first``: where the
+    map begins, one cycle; ``places`` and ``bits_x`` three.
     """
 
     def __init__(self, address_bits: int) -> None:
@@ -157,7 +158,9 @@ class BankAddress(wiring.Component):
             y.eq(colour >> self.bits_x),
             x.eq(colour & ~(15 << self.bits_x)),
         ]
-        m.d.sync += self.address.eq(self.first + (self.in_y[y] | self.in_x[x]))
+        last_y, last_x = delayed(m, y, 3, 1), delayed(m, x, 3, 1)
+        place = delayed(m, self.in_y[last_y] | self.in_x[last_x], self.address.shape(), 1)
+        m.d.sync += self.address.eq(self.first + place)
         return m
 
 
@@ -165,8 +168,8 @@ class Picker(wiring.Component):
     """Where the rows of a ``quarter`` find their input number ``choice``: ``pick``, two cycles
     after the elements ``y``, ``x`` of the window.
 
-    ``places``, ``together_x``, ``span_y``, ``span_x``, of the record, come with these; ``bits_x``,
-    ``one_byte``, ``deep`` (atoms of a pixel lie above each other) and ``depth_odd`` a cycle later.
+    ``places``, ``together_x``, ``span_y``, ``span_x``, of the record, come one cycle before;
+    ``bits_x``, ``one_byte``, ``deep`` (atoms of a pixel lie above each other) and ``depth_odd`` a cycle later.
     """
 
     def __init__(self) -> None:
@@ -186,7 +189,7 @@ class Picker(wiring.Component):
         """An element of either axis; its colour says where it lies."""
         m = Module()
         slot, choice, colour = Signal(2), self.choice, Signal(4)
-        places, last_places = self.places, Signal(2)
+        places, last_places = self.places, delayed(m, self.places, 2, 2)
         y, x = Signal(range(ELEMENTS)), Signal(range(ELEMENTS))
         m.d.comb += [
             slot.eq(_by_places(places, (0, self.quarter >> 1, self.quarter))),
@@ -196,7 +199,8 @@ class Picker(wiring.Component):
             ),
         ]
         met_y, met_x = Signal(MET), Signal(MET)
-        m.d.sync += [met_y.eq(self.y[y]), met_x.eq(self.x[x]), last_places.eq(places)]
+        last_y, last_x = delayed(m, y, y.shape(), 1), delayed(m, x, x.shape(), 1)
+        m.d.sync += [met_y.eq(self.y[last_y]), met_x.eq(self.x[last_x])]
         m.d.comb += colour.eq(met_y.colour << self.bits_x | met_x.colour)
         blocks = (self.quarter, Cat(self.quarter[0], colour[2]), colour[2:])
         m.d.sync += [

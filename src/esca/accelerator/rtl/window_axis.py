@@ -2,7 +2,7 @@
 
 from itertools import combinations
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -28,9 +28,9 @@ def placed_shape(address_bits: int) -> data.StructLayout:
 class Element(wiring.Component):
     """Element ``number``, that is ``slot << span | choice``, of a tile's window.
 
-    ``axis`` and ``group`` are those of the streamed row; ``base`` and ``place`` come one cycle
-    later, ``size``, ``ring`` and ``hash`` two, ``up`` three. ``met`` is there after three cycles,
-    ``placed`` after four.
+    ``axis`` and ``group`` are those of the streamed row; ``base`` and ``place`` come two cycles
+    later, ``size`` and ``ring`` three, ``hash`` four, ``up`` five. ``met`` is there after five
+    cycles, ``placed`` after six.
     """
 
     def __init__(self, address_bits: int) -> None:
@@ -52,14 +52,15 @@ class Element(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Four stages: the offset; sums; the hash; the shift."""
+        """Six stages: the slot; its offset; sums; the ring; the hash; the shift."""
         m = Module()
         offset, used = self._offset(m)
         v, at = (Signal(signed(COORDINATE_BITS + 2), name=name) for name in ("v", "at"))
         last_used = Signal()
         m.d.sync += [v.eq(self.base + offset), at.eq(self.place + offset), last_used.eq(used)]
-        m.d.sync += self.met.inside.eq(last_used & (v >= 0) & (v < self.size))
-        address = self._hashed(m, _in_ring(at, self.ring))
+        inside = delayed(m, last_used & (v >= 0) & (v < self.size), 1, 1)
+        m.d.sync += self.met.inside.eq(inside)
+        address = self._hashed(m, delayed(m, _in_ring(at, self.ring), COORDINATE_BITS, 1))
         m.d.sync += [
             self.placed.met.eq(self.met),
             self.placed.address.eq((address << self.up) >> 1),
@@ -81,11 +82,19 @@ class Element(wiring.Component):
                         choice.eq(number[:span]),
                         beyond.eq((inner >> axis.together) != 0),
                     ]
-        offsets = Array(axis.offsets[i] for i in range(SLOTS))
-        choices = Array(axis.choices[i] for i in range(SLOTS))
+        last_slot, last_choice = delayed(m, slot, slot.shape(), 1), delayed(m, choice, 2, 1)
+        offsets, choices, slots, spread = (
+            data.View(AXIS.members[name], value) if isinstance(AXIS.members[name], data.Layout)
+            else value
+            for name, value in (
+                (name, delayed(m, Value.cast(axis[name]), len(Value.cast(axis[name])), 1))
+                for name in ("offsets", "choices", "slots", "spread")
+            )
+        )
+        there = delayed(m, ~beyond, 1, 1) & (last_slot < slots)
         m.d.sync += [
-            offset.eq(offsets[slot] + choice * axis.spread),
-            used.eq(~beyond & (slot < axis.slots) & (choice <= choices[slot])),
+            offset.eq(Array(offsets)[last_slot] + last_choice * spread),
+            used.eq(there & (last_choice <= Array(choices)[last_slot])),
         ]
         return offset, used
 
@@ -135,9 +144,8 @@ class WindowAxis(wiring.Component):
     ring of ``ring`` rows (0: none); ``group`` of slots; ``axis``, ``hash``; addresses are shifted
     left by ``up`` - 1.
 
-    Three cycles later, ``elements``: element ``slot << span | choice`` of the tile. Four cycles
-    later, ``meets``: two elements inside the map have one colour. Five cycles later, ``addresses``
-    by colour.
+    Five cycles later, ``elements``: element ``slot << span | choice`` of the tile. Seven cycles
+    later, ``meets``: two elements inside the map have one colour, and ``addresses`` by colour.
     """
 
     def __init__(self, address_bits: int) -> None:
@@ -163,12 +171,12 @@ class WindowAxis(wiring.Component):
         given = {
             "group": self.group,
             "axis": self.axis,
-            "base": delayed(m, self.base, COORDINATE_BITS + 1, 1),
-            "place": delayed(m, self.place, COORDINATE_BITS + 1, 1),
-            "size": delayed(m, self.axis.size, COORDINATE_BITS, 2),
-            "ring": delayed(m, self.ring, COORDINATE_BITS, 2),
-            "hash": delayed(m, self.hash, HASH, 2),
-            "up": delayed(m, self.up, 4, 3),
+            "base": delayed(m, self.base, COORDINATE_BITS + 1, 2),
+            "place": delayed(m, self.place, COORDINATE_BITS + 1, 2),
+            "size": delayed(m, self.axis.size, COORDINATE_BITS, 3),
+            "ring": delayed(m, self.ring, COORDINATE_BITS, 3),
+            "hash": delayed(m, self.hash, HASH, 4),
+            "up": delayed(m, self.up, 4, 5),
         }
         found = []
         for number in range(ELEMENTS):
@@ -182,7 +190,6 @@ class WindowAxis(wiring.Component):
             m.d.comb += [one.colour.eq(colour), self.addresses[colour].eq(one.address)]
             m.d.comb += [one.placed[i].eq(placed) for i, placed in enumerate(found)]
         pairs = combinations(self.elements, 2)
-        m.d.sync += self.meets.eq(
-            Cat(a.inside & b.inside & (a.colour == b.colour) for a, b in pairs).any()
-        )
+        met = Cat(a.inside & b.inside & (a.colour == b.colour) for a, b in pairs)
+        m.d.sync += self.meets.eq(delayed(m, met, len(met), 1).any())
         return m

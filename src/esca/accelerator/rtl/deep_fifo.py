@@ -1,0 +1,66 @@
+"""A queue in block RAM whose words leave through registers."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import fifo, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from esca.accelerator.rtl.array import delayed
+
+DEEP_LATENCY = 4
+"""Cycles from a word that is put in to the first in which it can be taken."""
+
+_READ = 2
+"""Cycles from an address to its word behind the memory's register."""
+
+_NEAR = 8
+"""Words that wait in registers: more than are on their way there when the first is not taken."""
+
+
+class DeepFifo(wiring.Component):
+    """``put`` takes ``word`` while ``level``, the words that wait, is below ``depth``, a power of
+    two. ``there``: ``first`` is the oldest, ``take`` takes it.
+
+    A block RAM gives its word so late in a cycle that a register has to follow at once.
+    """
+
+    def __init__(self, width: int, depth: int) -> None:
+        self.width, self.depth = width, depth
+        super().__init__(
+            {
+                "put": In(1),
+                "word": In(width),
+                "level": Out(range(depth + 1)),
+                "there": Out(1),
+                "first": Out(width),
+                "take": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """The memory is read ahead into a short queue."""
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[])
+        m.submodules.near = near = fifo.SyncFIFO(width=self.width, depth=_NEAR)
+        source, target = memory.read_port(), memory.write_port()
+        held, room = Signal(range(self.depth + 1)), Signal(range(_NEAR + 1), init=_NEAR)
+        asking = Signal()
+        m.d.comb += [
+            target.data.eq(self.word),
+            target.en.eq(self.put),
+            asking.eq((held != 0) & (room != 0)),
+            near.w_data.eq(delayed(m, source.data, self.width, 1)),
+            near.w_en.eq(delayed(m, asking, 1, _READ)),
+            self.there.eq(near.r_rdy),
+            self.first.eq(near.r_data),
+            near.r_en.eq(self.take),
+        ]
+        taken = self.take & near.r_rdy
+        m.d.sync += [
+            target.addr.eq(target.addr + self.put),
+            source.addr.eq(source.addr + asking),
+            held.eq(held + self.put - asking),
+            room.eq(room + taken - asking),
+            self.level.eq(self.level + self.put - Mux(taken, 1, 0)),
+        ]
+        return m
