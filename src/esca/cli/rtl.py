@@ -189,7 +189,7 @@ def verify_command(
         typer.Option(help="Instead: layers of an avatar (base, warp ..), one by one."),
     ] = None,
     texture: Annotated[int, typer.Option(help="With --avatar: side of the texture.")] = 256,
-    part: Annotated[str, typer.Option(help="With --avatar: texture or decoder.")] = "texture",
+    part: Annotated[str, typer.Option(help="With --avatar: texture or decoder.")] = "decoder",
     bits: Annotated[
         list[str] | None,
         typer.Option(help="With --avatar: w4a8-like, of convolutions, or mixed; repeat."),
@@ -261,6 +261,7 @@ def verify_command(
 def _verify_layers(
     preset: str, which: tuple[str, int, str], bits: list[str], seed: int, as_json: bool
 ) -> None:
+    from esca.accelerator.rtl.engine_records import ENGINES
     from esca.accelerator.rtl.layer_checks import (
         LayerCheck,
         check_layers,
@@ -274,7 +275,7 @@ def _verify_layers(
     config = load_config(preset)
     made = AvatarConfig(cast(Variant, variant), texture)
     with progress("Building") as update:
-        machine = Machine(config)
+        machine = Machine(config, engines=ENGINES if part == "decoder" else ())
         update(1, 1)
     checks: list[LayerCheck] = []
     for name in bits:

@@ -58,7 +58,7 @@ class BankWrites(wiring.Component):
             value, mask = self._of_bank(bank, word)
             for index in range(SUB_BANKS):
                 access, first = self.accesses[bank][index], self.first[bank][index]
-                here = Mux(word.sub == index, mask, 0)
+                here = Mux((word.sub == index) & ~word.none, mask, 0)
                 taken.append(first.write.any() & here.any())
                 m.d.comb += access.eq(first)
                 with m.If(writing & here.any()):

@@ -1,7 +1,7 @@
 """A program on the compiled hardware, held against the simulator: outputs and start cycles."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from time import process_time
 from typing import Any
@@ -67,11 +67,15 @@ class Verification:
 
 
 class Machine:
-    """The compiled hardware of a configuration, and memory of ``size`` bytes behind it."""
+    """The compiled hardware of a configuration with some ``engines``
+    (:data:`esca.accelerator.rtl.engine_records.ENGINES`), and memory of ``size`` bytes behind it.
+    """
 
-    def __init__(self, config: AcceleratorConfig, size: int = MEMORY_BYTES) -> None:
-        self.config, self.size = config, size
-        top = Top(config)
+    def __init__(
+        self, config: AcceleratorConfig, size: int = MEMORY_BYTES, engines: Collection[str] = ()
+    ) -> None:
+        self.config, self.size, self.engines = config, size, tuple(engines)
+        top = Top(config, engines)
         self.queues = top.queues
         self._simulation = compiled(top)
         self._memory = Memory(self._simulation, top, ("axi", "supply"), size)
@@ -132,7 +136,7 @@ def verify(
             f"rtl: the program is for {program.config.name} ({hashes[0]}), not for "
             f"{machine.config.name} ({hashes[1]})"
         )
-    made = hardware_program(program)
+    made = hardware_program(program, machine.engines)
     starts = made.starts()
     integers = {
         tensor.name: feeds[tensor.name].numpy().reshape(tensor.shape).astype(np.int64)
