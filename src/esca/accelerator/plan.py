@@ -277,6 +277,8 @@ def _engine_plan(layer: WorkLayer, config: AcceleratorConfig) -> LayerPlan:
     height = max(1, config.buffers.output_bytes // 4 // output.row_bytes)
     if len(output.shape) == 1 or layer.kind == "reshape":
         height = output.height
+    while height > 1 and _window_bytes(layer, height, config) > config.buffers.activation_bytes:
+        height = ceil(height / 2)
     chunks = []
     for start in range(0, output.height, height):
         stop = min(output.height, start + height)
@@ -288,6 +290,22 @@ def _engine_plan(layer: WorkLayer, config: AcceleratorConfig) -> LayerPlan:
         unit = Unit(cycles, 0, 0, values, raster=(start, stop, 0, output.width))
         chunks.append(Chunk(stop, firsts, ends, (unit,)))
     return LayerPlan(layer, engine, tuple(chunks))
+
+
+def _window_bytes(layer: WorkLayer, height: int, config: AcceleratorConfig) -> int:
+    """Bytes of the rows that a chunk of ``height`` output rows reads, with those that are fetched
+    for the next, at most.
+    """
+    total, window = 0, config.engines.grid_window_rows
+    for index, tensor in enumerate(layer.inputs):
+        starts = range(0, layer.output.height, height)
+        rows = max(
+            layer.input_rows(start + 2 * height, index, window)
+            - layer.first_input_row(start, index, window)
+            for start in starts
+        )
+        total += min(rows, tensor.height) * tensor.row_bytes
+    return total
 
 
 def _engine_of(layer: WorkLayer) -> Engine:

@@ -1,6 +1,6 @@
 """``esca rtl``: the accelerator's hardware, from a configuration."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -259,7 +259,7 @@ def verify_command(
         typer.Option(help="Instead: layers of an avatar (base, warp ..), one by one."),
     ] = None,
     texture: Annotated[int, typer.Option(help="With --avatar: side of the texture.")] = 256,
-    part: Annotated[str, typer.Option(help="With --avatar: texture or decoder.")] = "texture",
+    part: Annotated[str, typer.Option(help="With --avatar: texture or decoder.")] = "decoder",
     bits: Annotated[
         list[str] | None,
         typer.Option(help="With --avatar: w4a8-like, of convolutions, or mixed; repeat."),
@@ -280,7 +280,10 @@ def verify_command(
     if avatar is not None:
         if stalls:
             raise EscaError("rtl: --stalls goes with random programs, not with --avatar")
-        machine = _built(load_config(preset or DEFAULT), simulator, unknown)
+        from esca.accelerator.rtl.engine_records import ENGINES
+
+        engines = ENGINES if part == "decoder" else ()
+        machine = _built(load_config(preset or DEFAULT), simulator, unknown, engines)
         _verify_layers(machine, (avatar, texture, part), bits or ["w8a8"], seed, as_json)
         return
     if bits is not None:
@@ -340,7 +343,12 @@ def _frames_fed(
     return held_out_codes(load_avatar(checkpoint), open_capture(capture), frames)
 
 
-def _built(config: AcceleratorConfig, simulator: str, unknown: int | None) -> "Machine":
+def _built(
+    config: AcceleratorConfig,
+    simulator: str,
+    unknown: int | None,
+    engines: Collection[str] = (),
+) -> "Machine":
     from esca.accelerator.rtl.compiled import compiled
     from esca.accelerator.rtl.verify import Build, Machine
     from esca.accelerator.rtl.verilated import verilated
@@ -354,7 +362,7 @@ def _built(config: AcceleratorConfig, simulator: str, unknown: int | None) -> "M
     if unknown is not None and simulator != "verilator":
         raise EscaError("rtl: --unknown goes with --simulator verilator")
     with progress("Building") as update:
-        machine = Machine(config, build=builds[simulator])
+        machine = Machine(config, engines=engines, build=builds[simulator])
         update(1, 1)
     return machine
 

@@ -101,7 +101,7 @@ def test_outputs_and_cycles(simulation, kind, inputs, outputs):
     for job in jobs:
         count = len(job.stored())
         store = {"dram": 0, "row_bytes": 4 * count, "rows": 1, "pitch": 0, "half": job.half}
-        put(given, begins, {"store_start": 1, "store": store | {"tens": 0}})
+        put(given, begins, {"store_start": 1, "store": store | {"tens": 0, "engine": 0}})
         stores.append(slice(begins + SENT_LATENCY, begins + SENT_LATENCY + count))
         begins += max(count, 4)
     cycles = begins + SENT_LATENCY + 8

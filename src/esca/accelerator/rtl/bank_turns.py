@@ -21,6 +21,9 @@ from esca.accelerator.rtl.load_rows import LOAD_ROWS_LATENCY
 
 Record = Mapping[str, Any]
 
+NOWHERE = -2
+"""No sub-bank, nor what stands for a cycle without a write."""
+
 ROOM = 4096
 """Cycles by which the table of writes grows at a time."""
 
@@ -43,9 +46,12 @@ def _places(layout: Record, y: Ints, x: Ints) -> Ints:
 
 def loaded_banks(record: Record, rows: int, bus: int) -> SubBanks:
     """What the words of a load of rows are written to, on ``rows`` banks with a bus of so many
-    bytes.
+    bytes; nothing where it is for an engine.
     """
     layout, words = record["layout"], -(-record["row_bytes"] // bus)
+    if record["engine"]:
+        nowhere = np.full(record["rows"] * words, NOWHERE)
+        return SubBanks(nowhere, nowhere, nowhere)
     line, word = np.divmod(np.arange(record["rows"] * words), words)
     x, part = np.divmod(word, record["pixel_words"])
     colour = _places(layout, (record["first_row"] + line) % layout["ring_rows"], x)

@@ -74,13 +74,13 @@ class BankWrites(wiring.Component):
             for index in range(SUB_BANKS):
                 access = self.accesses[bank][index]
                 first = delayed(m, self.first[bank][index], access.shape(), 1)
-                mine = Mux(writing & (front.sub == index), mask, 0)
+                mine = Mux(writing & (front.sub == index) & ~front.none, mask, 0)
                 m.d.sync += [
                     access.address.eq(Mux(busy[index], first.address, front.address)),
                     access.data.eq(Mux(busy[index], first.data, value)),
                     access.write.eq(Mux(busy[index], first.write, mine)),
                 ]
-        m.d.comb += writing.eq(valid & ~Cat(taken).any())
+        m.d.comb += writing.eq(valid & ~(Cat(taken).any() & ~front.none))
         self._results(m, delayed(m, writing & front.last, 1, 1))
         return m
 

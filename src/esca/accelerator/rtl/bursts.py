@@ -74,7 +74,9 @@ class Bursts(wiring.Component):
                 busy.eq(~done),
                 after.eq(done & ~single),
                 # What is left of a row begins with a page.
-                address.eq(Cat(Const(0, most.bit_length() - 1), address[most.bit_length() - 1 :] + 1)),
+                address.eq(
+                    Cat(Const(0, most.bit_length() - 1), address[most.bit_length() - 1 :] + 1)
+                ),
                 length.eq(Mux(left > most, most, left)),
                 left.eq(left - most),
                 whole_row.eq(left <= most),

@@ -4,7 +4,7 @@ The sources follow from how :mod:`esca.accelerator.schedule` makes jobs. Each ha
 its own in hardware, so that no counter has to be chosen among many.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -14,6 +14,7 @@ from amaranth.lib import data
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.rtl import records
 from esca.accelerator.rtl.drain_records import EPILOGUE, STORE
+from esca.accelerator.rtl.engine_records import GRID_SAMPLE, LOAD_WINDOW, MOVE, UPSAMPLE
 from esca.accelerator.rtl.feed_record import feed_record
 from esca.accelerator.rtl.linear_records import LINEAR, LOAD_LINEAR
 from esca.accelerator.rtl.streams import STREAM
@@ -96,12 +97,15 @@ def queue_names(config: AcceleratorConfig, others: bool = True) -> tuple[str, ..
     return tuple(name for name in _RESULTS if name in wanted)
 
 
-def built_queues(config: AcceleratorConfig) -> tuple[CommandQueue, ...]:
-    """Queues of the machine that is built: the array's, and those of the linear engine."""
+def built_queues(config: AcceleratorConfig, engines: Collection[str]) -> tuple[CommandQueue, ...]:
+    """Queues of the machine that is built: the array's, those of the linear engine, and those of
+    some ``engines`` (:data:`esca.accelerator.rtl.engine_records.ENGINES`).
+    """
     linear = ("linear", "linear_loads", "linear_stores")
     names = queue_names(config, others=False)
     more = linear if config.engines.linear_lanes else ()
-    return command_queues((*names, *more), config.array.columns)
+    loads = ("grid_loads",) if "grid_sample" in engines else ()
+    return command_queues((*names, *more, *loads, *engines), config.array.columns)
 
 
 def command_queues(names: Sequence[str], columns: int) -> tuple[CommandQueue, ...]:
@@ -111,12 +115,15 @@ def command_queues(names: Sequence[str], columns: int) -> tuple[CommandQueue, ..
     payloads = {
         "weights": records.LOAD_WEIGHTS,
         "loads": records.LOAD_ROWS,
-        "grid_loads": records.LOAD_ROWS,
+        "grid_loads": LOAD_WINDOW,
         "biases": records.LOAD_EXTRAS,
         "stores": STORE,
         "linear_loads": LOAD_LINEAR,
         "linear_stores": STORE,
         "linear": LINEAR,
+        "move": MOVE,
+        "upsample": UPSAMPLE,
+        "grid_sample": GRID_SAMPLE,
         "array": STREAM,
         "epilogue": EPILOGUE,
         FEED: feed_record(columns),
@@ -126,6 +133,6 @@ def command_queues(names: Sequence[str], columns: int) -> tuple[CommandQueue, ..
     for name in there:
         ends = (Source("end", q) for q in _ENDS.get(name, ()) if q in there and q != name)
         results = (Source("result", q) for q in _RESULTS[name] if q in there)
-        payload = payloads.get(name, records.ENGINE)
-        made.append(CommandQueue(name, SERVERS.get(name, name), (*ends, *results), payload))
+        server = SERVERS.get(name, name)
+        made.append(CommandQueue(name, server, (*ends, *results), payloads[name]))
     return tuple(made)

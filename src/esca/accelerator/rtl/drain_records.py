@@ -86,6 +86,8 @@ its columns' ``constants``; code of the bits of ``texel`` biases, which lie in h
 """
 
 STORE = data.StructLayout(
-    {"dram": 32, "row_bytes": 16, "rows": 12, "pitch": 16, "half": 1, "tens": 1}
+    {"dram": 32, "row_bytes": 16, "rows": 12, "pitch": 16, "half": 1, "tens": 1, "engine": 1}
 )
-"""``rows`` of results in a half, values of ten bits or bytes as they lie there."""
+"""``rows`` of results in a half, values of ten bits or bytes as they lie there: those of the array,
+or of an ``engine`` beside it.
+"""

@@ -72,6 +72,7 @@ def rows_payload(
         "pitch": pitch,
         "first_row": low % (layout["ring_rows"] or tensor.height),
         "pixel_words": -(-tensor.channels * tensor.bits // (8 * bus)),
+        "engine": 0,
         "layout": layout,
     }
 

@@ -1,6 +1,6 @@
 """A program as hardware takes it: jobs, records of all queues, constants, and what lies in DRAM."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,8 +82,10 @@ class HardwareProgram:
         return unpacked_rows(tensor, image[place].reshape(tensor.height, -1))
 
 
-def hardware_program(program: MachineProgram) -> HardwareProgram:
-    """EscaError for what hardware is not built for; it names the layer or the instruction."""
+def hardware_program(program: MachineProgram, engines: Collection[str] = ()) -> HardwareProgram:
+    """For a machine with ``engines``. EscaError for what hardware is not built for; it names the
+    layer or the instruction.
+    """
     config = program.config
     p, bus = parameters(config), bus_bytes(config)
     whole, chunks = with_whole_stores(program)
@@ -95,14 +97,15 @@ def hardware_program(program: MachineProgram) -> HardwareProgram:
     inputs = [tensor.name for tensor in whole.workload.inputs]
     maps = {name: places.add_map(tensors[name]) for name in (*inputs, *sorted(stored))}
     weights = program_weights(whole, places)
-    made = Payloads(p, bus, whole, chunks, maps, region_layouts(whole), weights, places)
+    layouts = region_layouts(whole)
+    made = Payloads(p, bus, whole, chunks, maps, layouts, weights, places, engines)
     timed = made.timed()
     jobs = adapted_jobs(timed.instructions, timed.workload, config)
     fed = with_feed(
         adapted_jobs(timed.instructions, timed.workload, config),
         config.memory.dram_latency_cycles,
     )
-    queues = built_queues(config)
+    queues = built_queues(config, engines)
     payloads = [made.payload(one) for one in fed]
     directory, stream = load_image(encoded_records(queues, fed, payloads), places)
     image = np.zeros(places.end, np.uint8)

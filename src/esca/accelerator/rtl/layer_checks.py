@@ -8,12 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from esca.accelerator.axes import Ints
 from esca.accelerator.compiler import compile_layer
-from esca.accelerator.program import MachineProgram
+from esca.accelerator.config import AcceleratorConfig
+from esca.accelerator.program import MachineProgram, Step
 from esca.accelerator.rtl.verify import Machine, Verification, verify
 from esca.accelerator.workload import quantized_workload
 from esca.errors import EscaError
 from esca.quantization.quantize import QuantizedGraph
+from esca.runtime.integer import COORDINATE_BITS
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,39 @@ def check_layers(
 
 
 def random_feeds(program: MachineProgram, seed: int) -> dict[str, Tensor]:
-    """Integers of every input, of all its values alike."""
+    """Integers of every input, of all its values alike; where a texture is sampled, places that its
+    window holds.
+    """
     rng = np.random.default_rng(seed)
-    return {
-        tensor.name: torch.from_numpy(rng.integers(0, 1 << tensor.bits, tensor.shape))
+    made = {
+        tensor.name: rng.integers(0, 1 << tensor.bits, tensor.shape)
         for tensor in program.workload.inputs
     }
+    for step in program.steps:
+        if step.engine == "grid_sample" and step.layer.inputs[1].name in made:
+            made[step.layer.inputs[1].name] = _places(step, program.config, rng)
+    return {name: torch.from_numpy(values) for name, values in made.items()}
+
+
+def _places(step: Step, config: AcceleratorConfig, rng: np.random.Generator) -> Ints:
+    """(2, H, W) places that lie anywhere in x, over the edges too, and in y as far from their own
+    row as the window of a texture reaches.
+    """
+    texture, places = step.layer.inputs
+    reach = config.engines.grid_window_rows / 2 - 1
+    rows = np.arange(places.height)[:, None]
+    shape = (places.height, places.width)
+    wanted = (
+        rng.uniform(-2, texture.width + 1, shape),
+        rows + rng.uniform(-reach, reach, shape),
+    )
+    made = []
+    sizes = (texture.width, texture.height)
+    for texels, size, factor in zip(wanted, sizes, step.constants.tables["places"], strict=True):
+        mantissa, shift = factor.tolist()
+        off = (texels - (size - 1) / 2) * (1 << COORDINATE_BITS) * 2.0**shift / mantissa
+        made.append(np.rint(off) + step.constants.scalars["place_zero"])
+    return np.stack(made).clip(0, (1 << places.bits) - 1).astype(np.int64)
 
 
 def layer_data(check: LayerCheck) -> dict[str, Any]:

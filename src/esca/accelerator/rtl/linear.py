@@ -23,6 +23,7 @@ from esca.accelerator.rtl.linear_records import (
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import SUM_BITS
 from esca.accelerator.rtl.requantize import FACTOR, LAYER, VALUE_BITS, Lane
+from esca.accelerator.rtl.word_fill import WordFill
 from esca.accelerator.rtl.word_store import WordStore
 from esca.errors import EscaError
 
@@ -214,35 +215,19 @@ class Linear(wiring.Component):
         return total
 
     def _results(self, m: Module, value: Value, made: Value, first: Value, held: data.View) -> None:
-        """Values fill a bus word from below, which is written with each of them."""
-        chosen = Array(value[: SIZES.get(name, 8)] for name in FORMATS)[held.format]
-        taken = delayed(m, Value.cast(chosen), VALUE_BITS, PLACE_LATENCY)
-        held, made, first = (
-            delayed(m, one, one.shape(), PLACE_LATENCY) for one in (held, made, first)
-        )
-        bits = 8 * self.sizes.bus_bytes
+        """Values of one size fill bus words."""
+        later = [delayed(m, one, one.shape(), PLACE_LATENCY) for one in (value, made, first, held)]
+        value, made, first, held = later
         store = m.submodules.store = self.store_words
-        place, word = Signal(range(bits)), Signal(store.write.address.shape())
-        before, filled = Signal(bits), Signal(bits)
-        place_now, word_now = Signal.like(place), Signal.like(word)
-        step = Array(SIZES.get(name, 8) for name in FORMATS)[held.format]
-        end = Signal(range(bits + VALUE_BITS))
+        fill = m.submodules.fill = WordFill(self.sizes.bus_bytes, store.words)
         m.d.comb += [
-            place_now.eq(Mux(first, 0, place)),
-            word_now.eq(Mux(first, 0, word)),
-            filled.eq(Mux(place_now == 0, 0, before) | (taken << place_now)),
-            end.eq(place_now + step),
-            store.write.en.eq(made),
-            store.write.half.eq(held.results),
-            store.write.address.eq(word_now),
-            store.write.data.eq(filled),
+            fill.valid.eq(made),
+            fill.first.eq(first),
+            fill.half.eq(held.results),
+            fill.bits.eq(Array(SIZES.get(name, 8) for name in FORMATS)[held.format]),
+            fill.value.eq(value),
+            store.writes[0].eq(fill.write),
             store.start.eq(self.store_start),
             store.store.eq(self.store),
         ]
-        with m.If(made):
-            m.d.sync += [
-                before.eq(filled),
-                place.eq(Mux(end == bits, 0, end)),
-                word.eq(word_now + (end == bits)),
-            ]
         wiring.connect(m, wiring.flipped(self.sent), store.sent)

@@ -163,4 +163,5 @@ class LinearProgram:
             "pitch": size,
             "half": made.results,
             "tens": 0,
+            "engine": 0,
         }

@@ -20,7 +20,7 @@ LOAD_ROWS_LATENCY = 5
 def placed_shape(words: int, bus_bytes: int) -> data.StructLayout:
     """A bus word and its place: word ``address`` of sub-bank ``sub``. Atoms are of ``two`` bytes or
     of one; ``low`` is the bit that says which byte of each bank, or which half of the banks, where
-    not both are meant. ``last`` of its job.
+    not both are meant. ``last`` of its job; ``none``: it is not for the banks.
     """
     return data.StructLayout(
         {
@@ -29,6 +29,7 @@ def placed_shape(words: int, bus_bytes: int) -> data.StructLayout:
             "two": 1,
             "low": 1,
             "last": 1,
+            "none": 1,
             "data": data.ArrayLayout(8, bus_bytes),
         }
     )
@@ -114,6 +115,7 @@ class LoadRows(wiring.Component):
         m.d.comb += [
             self.placing.eq(delayed(m, self.valid, 1, LOAD_ROWS_LATENCY)),
             self.placed.last.eq(delayed(m, self.last, 1, LOAD_ROWS_LATENCY)),
+            self.placed.none.eq(delayed(m, self.payload.engine != 0, 1, LOAD_ROWS_LATENCY)),
             self.placed.data.eq(delayed(m, self.data, self.data.shape(), LOAD_ROWS_LATENCY)),
         ]
         return m

@@ -1,6 +1,6 @@
 """Records' payloads of a program, and the cycles that its jobs take in hardware."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from math import ceil
 from typing import Any
@@ -23,6 +23,9 @@ from esca.accelerator.rtl.encode import (
     Payload,
     rows_payload,
 )
+from esca.accelerator.rtl.engine_program import EngineProgram
+from esca.accelerator.rtl.engine_records import ENGINES
+from esca.accelerator.rtl.engine_sizes import engine_sizes
 from esca.accelerator.rtl.epilogue_values import (
     NO_PLACE,
     NO_RESULT,
@@ -47,7 +50,8 @@ from esca.errors import EscaError
 
 class Payloads:
     """Of a ``program`` with one store a chunk (``chunks``): what its jobs' records say and how long
-    these take. ``maps``: addresses in DRAM; ``places`` takes texel biases, too.
+    these take. ``maps``: addresses in DRAM; ``places`` takes texel biases, too. ``engines`` that
+    are built beside the array's.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class Payloads:
         layouts: Mapping[RegionKey, Layout],
         weights: ProgramWeights,
         places: DramPlaces,
+        engines: Collection[str],
     ) -> None:
         self.p, self.bus, self.program, self.chunks = p, bus, program, chunks
         self.maps, self.layouts, self.weights, self.places = maps, layouts, weights, places
@@ -70,6 +75,10 @@ class Payloads:
         self.quarter = program.config.buffers.output_bytes // 4
         self.sizes = drain_sizes(program.config)
         self.linear = LinearProgram(program, linear_sizes(program.config), places)
+        self.engines = None
+        wanted = {step.engine for step in program.steps} & {*ENGINES}
+        if wanted and wanted <= {*engines}:
+            self.engines = EngineProgram(program, engine_sizes(program.config))
         self._lay_texels_out()
 
     def _lay_texels_out(self) -> None:
@@ -114,6 +123,8 @@ class Payloads:
                 return replace(made, cycles=cycles, latency=array_latency(self.p))
             case "load_rows":
                 return made
+            case "move" | "upsample" | "grid_sample" if self.engines is not None:
+                cycles = self.engines.cycles(made)
             case _:
                 name = self.program.steps[made.layer].layer.name
                 raise EscaError(
@@ -137,6 +148,9 @@ class Payloads:
                 return self.weights.loads[number]
             case name if name == FEED:
                 return self.weights.feeds[number]
+            case "loads" | "grid_loads" if self._own_memory(made):
+                assert one.rows is not None and self.engines is not None
+                return self.engines.load(one, self.maps[one.rows[0]])
             case "loads":
                 assert one.rows is not None
                 name, low, high = one.rows
@@ -150,6 +164,9 @@ class Payloads:
                 return self.linear.load_operand(self.tensors[one.rows[0]], self.maps[one.rows[0]])
             case "linear":
                 return self.linear.job(made)
+            case "move" | "upsample" | "grid_sample":
+                assert self.engines is not None
+                return self.engines.job(made)
             case "biases":
                 address, piece = self.texels[number]
                 size = {"row_bytes": len(piece), "rows": 1, "pitch": 0}
@@ -159,6 +176,10 @@ class Payloads:
             case "array":
                 return self._array(made)
         return self._epilogue(made)
+
+    def _own_memory(self, made: Instruction) -> bool:
+        """Whether rows are loaded for an engine that keeps its operands itself."""
+        return self.program.steps[made.layer].engine in ENGINES
 
     def _layout(self, layer: int, name: str) -> Layout:
         return self.layouts.get((layer, name)) or self.layouts[-1, name]
@@ -178,7 +199,10 @@ class Payloads:
         low, high = self.chunks[chunk_of(made)].rows
         words = row_words(tensor, self.sizes.result_bytes)
         beats = row_words(tensor, self.bus)
+        engine = self._own_memory(made)
         size = 2 * ceil((high - low) / 2) * words * self.sizes.result_bytes
+        if engine:
+            size = (high - low) * beats * self.bus
         if size > self.quarter:
             raise EscaError(
                 f"layer {self.program.steps[made.layer].layer.name!r}: rows {low} to {high} of its "
@@ -192,6 +216,7 @@ class Payloads:
             "pitch": pitch,
             "half": made.results,
             "tens": int(format_of(tensor) == "tens"),
+            "engine": int(engine),
         }
 
     def _epilogue(self, made: Instruction) -> Payload:

@@ -48,33 +48,18 @@ LOAD_WEIGHTS = data.StructLayout({"dram": 32, "bytes": 20, "ring": 16})
 LOAD_ROWS = data.StructLayout(
     {
         "dram": 32, "row_bytes": 16, "rows": 12, "pitch": 16, "first_row": 12, "pixel_words": 10,
-        "layout": LAYOUT,
+        "engine": 2, "layout": LAYOUT,
     }
 )  # fmt: skip
-"""``first_row`` in the map's ring; ``pixel_words``: bus words of a pixel."""
+"""``first_row`` in the map's ring; ``pixel_words``: bus words of a pixel. ``engine``: 0 for the
+banks of activations; else into the memory of move (1) or upsample (2), where the bits of ``layout``
+are :data:`esca.accelerator.rtl.engine_records.WINDOW`.
+"""
 
 LOAD_EXTRAS = data.StructLayout(
     {"dram": 32, "row_bytes": 20, "rows": 12, "pitch": 16, "residual": 1, "half": 1}
 )
 """Texel biases (one row), or the ``residual`` of a unit."""
-
-ENGINE = data.StructLayout(
-    {
-        "first": 12,
-        "count": 12,
-        "inputs": 16,
-        "height": 12,
-        "width": 12,
-        "source": LAYOUT,
-        "second": LAYOUT,
-        "out": LAYOUT,
-        "channels": 10,
-        "half": 1,
-        "constants": 12,
-        "results": data.StructLayout({"on": 1, "half": 1}),
-    }
-)
-"""Linear, move, upsample, grid-sample: ``count`` outputs or rows from ``first`` on."""
 
 
 def header(sources: int) -> data.StructLayout:

@@ -7,6 +7,7 @@ from esca.accelerator.footprint import array_readers, bank_line_bytes
 from esca.accelerator.layout import Layout, find_layout
 from esca.accelerator.program import MachineProgram
 from esca.accelerator.rtl.adapt import tensor_shapes
+from esca.accelerator.rtl.engine_records import ENGINES
 from esca.errors import EscaError
 
 
@@ -28,7 +29,7 @@ def region_layouts(program: MachineProgram) -> dict[RegionKey, Layout]:
         engines = {
             step.engine for step in steps if region.tensor in [t.name for t in step.layer.inputs]
         }
-        if engines == {"linear"}:  # which keeps its operand itself
+        if engines and engines <= {"linear", *ENGINES}:  # which keep their operands themselves
             continue
         if not tilings:
             raise EscaError(f"rtl: tensor {region.tensor!r}: no layer reads it on the array")

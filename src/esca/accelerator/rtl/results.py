@@ -28,7 +28,6 @@ RUNS_LEAD = 2
 """Cycles from runs to their values."""
 
 
-
 class Slot(wiring.Component):
     """One value of every word: ``data`` is written if ``en``; ``found`` of ``address`` comes two
     cycles later.

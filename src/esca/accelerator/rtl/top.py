@@ -2,7 +2,7 @@
 array and the epilogue back into them, or out to memory.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,9 @@ from esca.accelerator.rtl.constants_ram import constants_write
 from esca.accelerator.rtl.control import server_names
 from esca.accelerator.rtl.dma import STORES, WORD_LATENCY, Dma
 from esca.accelerator.rtl.drain import Drain, drain_sizes
+from esca.accelerator.rtl.engine_records import WINDOW
+from esca.accelerator.rtl.engine_sizes import EngineSizes, engine_sizes
+from esca.accelerator.rtl.engines import Engines
 from esca.accelerator.rtl.fetch import BEAT_BYTES
 from esca.accelerator.rtl.linear import Linear, LinearSizes, linear_sizes
 from esca.accelerator.rtl.load_rows import LoadRows
@@ -28,12 +31,15 @@ from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import parameters
 from esca.accelerator.rtl.path import Path
 from esca.accelerator.rtl.ring import ring_rows
+from esca.accelerator.rtl.store_order import StoreOrder
 from esca.accelerator.rtl.supply import supplied
 from esca.accelerator.schedule import SERVERS
 
 
 class Top(wiring.Component):
-    """``constants``: of output columns, written before a frame. ``begin``: the frame whose record
+    """With some ``engines`` (:data:`esca.accelerator.rtl.engine_records.ENGINES`) beside the array.
+
+    ``constants``: of output columns, written before a frame. ``begin``: the frame whose record
     streams lie at ``program``; ``go`` one cycle before its cycle 0. ``axi``: the memory port;
     ``supply``: the port that brings records.
 
@@ -42,9 +48,11 @@ class Top(wiring.Component):
     was used in a way in which its data are wrong.
     """
 
-    def __init__(self, config: AcceleratorConfig) -> None:
+    def __init__(self, config: AcceleratorConfig, engines: Collection[str] = ()) -> None:
         self.p, self.sizes = parameters(config), drain_sizes(config)
-        self.queues = built_queues(config)
+        self.engines = tuple(engines)
+        self.queues = built_queues(config, self.engines)
+        self.engine_sizes = engine_sizes(config) if self.engines else None
         self.words, self.rows = bank_words(config), ring_rows(config)
         self.bus_bytes = bus_bytes(config)
         self.linear_sizes = linear_sizes(config) if config.engines.linear_lanes else None
@@ -104,7 +112,6 @@ class Top(wiring.Component):
             path.drain_address.eq(drain.drain_address),
             drain.drained.eq(path.drained),
             drain.constants.eq(self.constants),
-            drain.store_start.eq(start["stores"]),
             drain.store.eq(payload["stores"]),
             dma.start.eq(Cat(start[queue.name] for queue in moved)),
             ending["dram"].eq(dma.ending),
@@ -118,19 +125,77 @@ class Top(wiring.Component):
             if queue.name != "loads":
                 m.d.comb += result[queue.name].eq(dma.resulting[number])
         wiring.connect(m, wiring.flipped(self.axi), dma.axi)
-        m.d.comb += [
-            dma.sent_stores.valid.eq(drain.sent.valid),
-            dma.sent_stores.payload.eq(drain.sent.payload),
-            drain.sent.ready.eq(dma.sent_stores.ready),
-        ]
         due = dma.resulting[[queue.name for queue in moved].index("loads")]
         words = _words(m, dma, moved)
         self._loaded(m, platform, words, (dma, path, drain), (due, result["loads"]))
         alarm = path.alarm | drain.alarm
         if self.linear_sizes is not None:
             alarm |= self._linear(m, platform, self.linear_sizes, jobs, words, dma)
+        if self.engine_sizes is None:
+            m.d.comb += drain.store_start.eq(start["stores"])
+            _connect(m, drain.sent, dma.sent_stores)
+        else:
+            alarm |= self._engines(m, platform, self.engine_sizes, jobs, words, (dma, drain))
         m.d.sync += self.alarm.eq(alarm)
         return m
+
+    def _engines(
+        self,
+        m: Module,
+        platform: object,
+        sizes: EngineSizes,
+        jobs: "_Jobs",
+        words: "_Words",
+        parts: tuple[Any, ...],
+    ) -> Value:
+        """Other engines, what they load, and their stores, which come in turn with the array's;
+        returns their alarm.
+        """
+        dma, drain = parts
+        engines = place(
+            m, platform, "engines", "engines", lambda: Engines(sizes, self.engines)
+        )  # fmt: skip
+        order = place(m, platform, "order", "store_order", lambda: StoreOrder(self.bus_bytes))
+        store, start, word = jobs.payload["stores"], jobs.start["stores"], words.word
+        m.d.comb += [
+            drain.store_start.eq(start & ~store.engine),
+            engines.store_start.eq(start & store.engine),
+            engines.store.eq(store),
+            order.start.eq(start),
+            order.store.eq(store),
+        ]
+        _connect(m, drain.sent, order.array)
+        _connect(m, engines.sent, order.engine)
+        _connect(m, order.sent, dma.sent_stores)
+        brought: dict[str, tuple[Value, data.View]] = {}
+        rows = words.detail["loads"]
+        window = data.View(WINDOW, rows.layout.as_value()[: WINDOW.size])
+        for number, name in enumerate(("move", "upsample"), 1):
+            brought[name] = words.taken["loads"] & (rows.engine == number), window
+        if "grid_sample" in self.engines:
+            taken, grid = words.taken["grid_loads"], words.detail["grid_loads"]
+            brought["grid_sample"] = taken & ~grid.places, grid.window
+            brought["places"] = taken & grid.places, grid.window
+        for name, (taken, where) in brought.items():
+            if name not in (*self.engines, "places"):
+                continue
+            loaded = getattr(engines, f"{name}_loaded")
+            m.d.comb += [
+                loaded.en.eq(taken),
+                loaded.window.eq(where),
+                loaded.row.eq(word.row),
+                loaded.word.eq(word.word),
+                loaded.data.eq(word.data),
+            ]
+        for name in self.engines:
+            m.d.comb += [
+                getattr(engines, f"{name}_start").eq(jobs.start[name]),
+                getattr(engines, f"{name}_record").eq(jobs.payload[name]),
+                jobs.ending[name].eq(getattr(engines, f"{name}_ending")),
+                jobs.result[name].eq(getattr(engines, f"{name}_resulting")),
+            ]
+        alarm: Value = engines.alarm
+        return alarm
 
     def _linear(
         self,
@@ -158,10 +223,8 @@ class Top(wiring.Component):
             linear.write.row.eq(word.row),
             linear.write.word.eq(word.word),
             linear.write.data.eq(word.data),
-            dma.sent_linear_stores.valid.eq(linear.sent.valid),
-            dma.sent_linear_stores.payload.eq(linear.sent.payload),
-            linear.sent.ready.eq(dma.sent_linear_stores.ready),
         ]
+        _connect(m, linear.sent, dma.sent_linear_stores)
         alarm: Value = linear.alarm
         return alarm
 
@@ -232,6 +295,15 @@ class _Words:
     coming: Mapping[str, Value]
     taken: Mapping[str, Value]
     detail: Mapping[str, data.View]
+
+
+def _connect(m: Module, sender: Any, taker: Any) -> None:
+    """Words of one part for another."""
+    m.d.comb += [
+        taker.valid.eq(sender.valid),
+        taker.payload.eq(sender.payload),
+        sender.ready.eq(taker.ready),
+    ]
 
 
 def _words(m: Module, dma: Any, queues: Sequence[CommandQueue]) -> _Words:

@@ -1,7 +1,7 @@
 """A program on the compiled hardware, held against the simulator: outputs and start cycles."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from time import process_time
 from typing import Any
@@ -71,15 +71,20 @@ class Verification:
 
 
 class Machine:
-    """The hardware of a configuration, compiled by ``build``, and memory of ``size`` bytes behind
-    it. ``simulation``: what runs.
+    """The hardware of a configuration with some ``engines``
+    (:data:`esca.accelerator.rtl.engine_records.ENGINES`), compiled by ``build``, and memory of
+    ``size`` bytes behind it. ``simulation``: what runs.
     """
 
     def __init__(
-        self, config: AcceleratorConfig, size: int = MEMORY_BYTES, build: Build = compiled
+        self,
+        config: AcceleratorConfig,
+        size: int = MEMORY_BYTES,
+        engines: Collection[str] = (),
+        build: Build = compiled,
     ) -> None:
-        self.config, self.size = config, size
-        top = Top(config)
+        self.config, self.size, self.engines = config, size, tuple(engines)
+        top = Top(config, engines)
         self.queues = top.queues
         self.simulation = build(top)
         self._memory = Memory(self.simulation, top, ("axi", "supply"), size)
@@ -140,7 +145,7 @@ def verify(
             f"rtl: the program is for {program.config.name} ({hashes[0]}), not for "
             f"{machine.config.name} ({hashes[1]})"
         )
-    made = hardware_program(program)
+    made = hardware_program(program, machine.engines)
     starts = made.starts()
     integers = {
         tensor.name: feeds[tensor.name].numpy().reshape(tensor.shape).astype(np.int64)

@@ -4,8 +4,12 @@ from dataclasses import dataclass, replace
 
 from esca.accelerator.isa import Instruction
 from esca.accelerator.program import MachineProgram
+from esca.accelerator.rtl.engine_records import ENGINES
 from esca.accelerator.turns import Turns
 from esca.errors import EscaError
+
+MAKERS = ("epilogue", *ENGINES)
+"""Operations that fill halves of the results."""
 
 Chunk = tuple[int, int]
 """Layer and first line of blocks."""
@@ -13,7 +17,7 @@ Chunk = tuple[int, int]
 
 @dataclass(frozen=True)
 class StoredChunk:
-    """Instruction of a chunk's first epilogue and of its store; output ``rows`` (from, to)."""
+    """Instruction of a chunk's first unit and of its store; output ``rows`` (from, to)."""
 
     first: int
     store: int
@@ -27,15 +31,15 @@ def chunk_of(made: Instruction) -> Chunk:
 
 def with_whole_stores(program: MachineProgram) -> tuple[MachineProgram, dict[Chunk, StoredChunk]]:
     """The same program with one store a chunk, and all its stored chunks. Halves of the results are
-    taken in turn by chunks. The linear engine's stores stay as they are; EscaError for stored
-    outputs of the engines that are left.
+    taken in turn by chunks. The linear engine's stores stay as they are; EscaError for elementwise
+    layers.
     """
     last: dict[Chunk, int] = {}
     for number, made in enumerate(program.instructions):
         if made.op == "store" and program.steps[made.layer].engine != "linear":
-            if program.steps[made.layer].tiling is None:
+            if program.steps[made.layer].engine == "epilogue":
                 name = program.steps[made.layer].layer.name
-                raise EscaError(f"rtl: layer {name!r} stores its outputs from another engine")
+                raise EscaError(f"rtl: layer {name!r} is elementwise: not built")
             last[chunk_of(made)] = number
     kept: list[Instruction] = []
     place: list[int] = []  # new numbers
@@ -53,7 +57,7 @@ def with_whole_stores(program: MachineProgram) -> tuple[MachineProgram, dict[Chu
         old = [other for other in made.reuses if not _gone(program, other)]
         reuses = [place[other] for other in old]
         changed = replace(made, after=after, reuses=tuple(reuses))
-        if whole and made.op == "epilogue":
+        if whole and made.op in MAKERS:
             if chunk not in halves:
                 halves[chunk], waits[chunk] = turns.half, turns.waits()
                 turns.take(-1)  # until its store, which is not made yet
@@ -76,13 +80,12 @@ def _gone(program: MachineProgram, number: int) -> bool:
 def _rows(program: MachineProgram, chunk: Chunk) -> tuple[int, int]:
     """Output rows of a chunk."""
     step = program.steps[chunk[0]]
-    assert step.tiling is not None
-    block = step.layer.stride
-    if step.tiling.mapping != "compressed":
+    block = step.layer.stride if step.tiling is not None else 1
+    if step.tiling is not None and step.tiling.mapping != "compressed":
         block = step.tiling.passes[0].y.positions
     lines = [
         made.raster[1]
         for made in program.instructions
-        if made.op == "epilogue" and chunk_of(made) == chunk
+        if made.op in MAKERS and chunk_of(made) == chunk
     ]
     return chunk[1] * block, min(max(lines) * block, step.layer.output.height)

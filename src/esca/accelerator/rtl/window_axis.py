@@ -84,7 +84,8 @@ class Element(wiring.Component):
                     ]
         last_slot, last_choice = delayed(m, slot, slot.shape(), 1), delayed(m, choice, 2, 1)
         offsets, choices, slots, spread = (
-            data.View(AXIS.members[name], value) if isinstance(AXIS.members[name], data.Layout)
+            data.View(AXIS.members[name], value)
+            if isinstance(AXIS.members[name], data.Layout)
             else value
             for name, value in (
                 (name, delayed(m, Value.cast(axis[name]), len(Value.cast(axis[name])), 1))

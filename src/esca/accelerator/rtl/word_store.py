@@ -11,18 +11,23 @@ from esca.accelerator.rtl.drain_records import STORE
 from esca.accelerator.rtl.results import AHEAD, READ_CYCLES
 
 
+def write_shape(bus_bytes: int, words: int) -> data.StructLayout:
+    """A write of word ``address`` of a ``half``."""
+    return data.StructLayout({"en": 1, "half": 1, "address": range(words), "data": 8 * bus_bytes})
+
+
 class WordStore(wiring.Component):
-    """``write``: word ``address`` of a half, of ``words`` of ``bus_bytes``. ``start``: ``store``,
-    one row, is the next; its first word is ``sent`` ``READ_CYCLES`` + 2 cycles later, where no
-    earlier store's is in the way.
+    """``writes``: of ``writers``, of words of ``bus_bytes`` to halves of ``words`` each; no two
+    write to one half. ``start``: ``store`` is the next, of rows one behind the other; its first
+    word is ``sent`` ``READ_CYCLES`` + 2 cycles later, where no earlier store's is in the way.
     """
 
-    def __init__(self, bus_bytes: int, words: int) -> None:
+    def __init__(self, bus_bytes: int, words: int, writers: int = 1) -> None:
         self.bus_bytes, self.words = bus_bytes, 1 << power_above(words)
-        write = {"en": 1, "half": 1, "address": range(self.words), "data": 8 * bus_bytes}
+        self.write = write_shape(bus_bytes, self.words)
         super().__init__(
             {
-                "write": In(data.StructLayout(write)),
+                "writes": In(data.ArrayLayout(self.write, writers)),
                 "start": In(1),
                 "store": In(STORE),
                 "sent": Out(stream.Signature(8 * bus_bytes)),
@@ -30,40 +35,58 @@ class WordStore(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """A memory that is read ahead of what is sent."""
-        m, write = Module(), self.write
+        """A memory a half, read ahead of what is sent."""
+        m = Module()
         width = 8 * self.bus_bytes
-        m.submodules.memory = memory = Memory(shape=width, depth=2 * self.words, init=[])
-        source, target = memory.read_port(), memory.write_port()
         line = m.submodules.stores = fifo.SyncFIFO(width=STORE.size, depth=4)
         out = m.submodules.sending = fifo.SyncFIFO(width=width, depth=AHEAD)
-        busy, held, word = Signal(), Signal(STORE), Signal(16)
-        last_word, address = Signal(16), Signal(range(2 * self.words))
+        busy, held = Signal(), Signal(STORE)
+        address, word, row = Signal(range(self.words)), Signal(16), Signal(12)
+        last_word = Signal(16)
         asking, ends, next_store = Signal(), Signal(), data.View(STORE, line.r_data)
+        row_ends = word == last_word
+        asked = delayed(m, address, address.shape(), 1)
+        found = [self._half(m, half, asked) for half in range(2)]
+        taken = Mux(delayed(m, held.half, 1, 2), found[1], found[0])
         m.d.comb += [
-            target.addr.eq(write.address + Mux(write.half, self.words, 0)),
-            target.data.eq(write.data),
-            target.en.eq(write.en),
             line.w_data.eq(self.store.as_value()),
             line.w_en.eq(self.start),
             asking.eq(busy & (out.w_level < AHEAD - READ_CYCLES)),
-            ends.eq(asking & (word == last_word)),
+            ends.eq(asking & row_ends & (row == held.rows - 1)),
             line.r_en.eq(~busy | ends),
-            source.addr.eq(address),
-            out.w_data.eq(delayed(m, source.data, width, 2)),
+            out.w_data.eq(delayed(m, taken, width, 2)),
             out.w_en.eq(delayed(m, asking, 1, READ_CYCLES - 1)),
             self.sent.valid.eq(out.r_rdy),
             self.sent.payload.eq(out.r_data),
             out.r_en.eq(self.sent.ready),
         ]
-        m.d.sync += address.eq(word + Mux(held.half, self.words, 0))
         with m.If(asking):
-            m.d.sync += word.eq(word + 1)
+            m.d.sync += [
+                address.eq(address + 1),
+                word.eq(Mux(row_ends, 0, word + 1)),
+                row.eq(row + row_ends),
+            ]
         with m.If(line.r_en):
             m.d.sync += [
                 busy.eq(line.r_rdy),
                 held.eq(next_store),
                 last_word.eq((next_store.row_bytes - 1) >> power_above(self.bus_bytes)),
-                word.eq(0),
             ]
+            m.d.sync += [counter.eq(0) for counter in (address, word, row)]
         return m
+
+    def _half(self, m: Module, half: int, address: Signal) -> Signal:
+        """A memory; what is at an address comes a cycle later."""
+        memory = Memory(shape=8 * self.bus_bytes, depth=self.words, init=[])
+        m.submodules[f"half_{half}"] = memory
+        source, target = memory.read_port(), memory.write_port()
+        m.d.comb += source.addr.eq(address)
+        for write in self.writes:
+            with m.If(write.en & (write.half == half)):
+                m.d.comb += [
+                    target.en.eq(1),
+                    target.addr.eq(write.address),
+                    target.data.eq(write.data),
+                ]
+        found: Signal = source.data
+        return found
