@@ -63,7 +63,7 @@ class Stage:
 
 def blocks(config: AcceleratorConfig) -> Mapping[BlockName, Block]:
     """Every block of a configuration's machine; EscaError for what hardware is not made for."""
-    p, sizes, queues = parameters(config), drain_sizes(config), built_queues(config)
+    p, sizes, queues = parameters(config), drain_sizes(config), built_queues(config, ())
     words, rows, bus = bank_words(config), ring_rows(config), bus_bytes(config)
     banks = p.rows * SUB_BANKS
     result_bytes = 2 * sizes.result_words * sizes.result_bytes
