@@ -63,11 +63,8 @@ def held_fields(p: Parameters, name: str, weights: Ints, select: Ints) -> dict[s
     made = [
         weight_digits(one.tolist(), mode, bits) for one in weights.reshape(-1, weights.shape[-1])
     ]
-    digits = np.array(made).reshape(*weights.shape[:-1], 4)
+    held = {"weights": np.array(made).reshape(*weights.shape[:-1], 4), "select": select}
+    if not p.composed:
+        return held
     ones = np.ones_like(select)
-    return {
-        "weights": digits,
-        "select": select,
-        "wide": ones * (mode != "4x4"),
-        "widest": ones * (mode == "8x8"),
-    }
+    return held | {"wide": ones * (mode != "4x4"), "widest": ones * (mode == "8x8")}

@@ -27,12 +27,13 @@ def expected_digits(p, mode, bits, atom, odd, inside, zero):
     return values if not p.small else activation_digits(values, mode, bits)
 
 
-@pytest.mark.parametrize(("small", "centred"), [(1, 0), (1, 1), (0, 0), (0, 1)])
-def test_digits_of_every_form(small, centred):
-    p = Parameters(4, 4, bool(small), 1, bool(centred), 8, 4)
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize(("small", "composed"), [(True, True), (True, False), (False, False)])
+def test_digits_of_every_form(small, composed, centred):
+    p = Parameters(4, 4, small, 1, centred, 8, 4, composed)
     dut = Centre(p)
     rng = np.random.default_rng(small)
-    forms = [form for form in FORMS if small or form == ("8x8", 8)]
+    forms = list(FORMS) if composed else [("4x4", 4) if small else ("8x8", 8)]
     cases = []
     for _ in range(60):
         mode, bits = forms[rng.integers(len(forms))]

@@ -10,14 +10,16 @@ from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.pe import PE
 
 
-def sizes(small: bool, centred: bool, mux: int = 4) -> Parameters:
-    return Parameters(4, 4, small, mux, centred, 8, 4)
+def sizes(small: bool, centred: bool, mux: int = 4, composed: bool = True) -> Parameters:
+    return Parameters(4, 4, small, mux, centred, 8, 4, composed)
 
 
 @pytest.mark.parametrize("centred", [False, True])
-@pytest.mark.parametrize("mode", list(WIDTHS))
-def test_every_mode_multiplies_exactly_to_its_extremes(mode, centred):
-    p, count = sizes(True, centred), 64
+@pytest.mark.parametrize(
+    ("mode", "composed"), [*((mode, True) for mode in WIDTHS), ("w4a4", False)]
+)
+def test_every_mode_multiplies_exactly_to_its_extremes(mode, composed, centred):
+    p, count = sizes(True, centred, composed=composed), 64
     tile = random_tile(p, mode, (1, 1, count), np.random.default_rng(5))
     offers, sums = tile.offers[:, 0], tile.sums[:, 0]
     pe = compiled(PE(p))

@@ -52,6 +52,9 @@ class Spread(wiring.Component):
             m.d.sync += held.weights[0].eq(Mux(self.used, byte, 0).as_signed())
             return m
         nibbles = [self.word.word_select(i, 4).as_signed() for i in range(4)]
+        if not self.p.composed:
+            m.d.sync += [held.weights[i].eq(Mux(self.used, nibbles[i], 0)) for i in range(4)]
+            return m
         one_byte = [_lower(byte), _lower(byte), byte[4:].as_signed(), byte[4:].as_signed()]
         low, high = byte[:4].as_signed(), byte[4:].as_signed()
         choices = (

@@ -8,6 +8,9 @@ from esca.errors import EscaError
 SMALL_MODES = (1, 2, 4)
 """``macs_8bit``, ``macs_4x8`` and ``macs_4bit`` of a PE that is composed of 4 x 4 products."""
 
+PACKED_MODES = (0, 0, 4)
+"""The same of a PE that makes four 4 x 4 products and composes nothing of them."""
+
 BYTE_MODES = (1, 1, 1)
 """The same of a PE with one 8 x 8 product."""
 
@@ -22,11 +25,12 @@ SUM_BITS = 32
 class Parameters:
     """Sizes of one piece of hardware.
 
-    ``rows``, ``columns``: PEs of the array. ``small``: PEs are composed of four 4 x 4 products (all
-    modes) and not of one 8 x 8 product. ``mux``: inputs that a row offers its PEs. ``centred``:
-    activations come without their zero point, signed; else unsigned with their zero point in the
-    padding, and sums are corrected by a constant of their column. ``half_rows``: rows of one int32
-    a column in half of the accumulators. ``lanes``: values that the epilogue makes a cycle.
+    ``rows``, ``columns``: PEs of the array. ``small``: PEs are composed of four 4 x 4 products and
+    not of one 8 x 8 product. ``mux``: inputs that a row offers its PEs. ``centred``: activations
+    come without their zero point, signed; else unsigned with their zero point in the padding, and
+    sums are corrected by a constant of their column. ``half_rows``: rows of one int32 a column in
+    half of the accumulators. ``lanes``: values that the epilogue makes a cycle. ``composed``: small
+    products also add up to wider ones (all modes); else they are 4 x 4 bits and nothing else.
     """
 
     rows: int
@@ -36,6 +40,7 @@ class Parameters:
     centred: bool
     half_rows: int
     lanes: int
+    composed: bool = True
 
     @property
     def digits(self) -> int:
@@ -50,7 +55,9 @@ class Parameters:
     @property
     def weight_digit_bits(self) -> int:
         """Bits of a digit of a weight, signed."""
-        return WEIGHT_DIGIT_BITS if self.small else 8
+        if not self.small:
+            return 8
+        return WEIGHT_DIGIT_BITS if self.composed else 4
 
     @property
     def select_bits(self) -> int:
@@ -59,8 +66,10 @@ class Parameters:
 
     @property
     def product_bits(self) -> int:
-        """Bits of what a PE adds to its column in a cycle: 8 x 8 bits in every mode."""
-        return 16
+        """Bits of what a PE adds to its column in a cycle: 8 x 8 bits in every mode, or four
+        products of 4 x 4.
+        """
+        return 16 if self.composed or not self.small else 10 + self.centred
 
     @property
     def sum_bits(self) -> int:
@@ -82,10 +91,10 @@ def parameters(config: AcceleratorConfig) -> Parameters:
     """Sizes of a configuration; EscaError for what the hardware is not made for."""
     array, where = config.array, f"rtl: {config.name}: "
     modes = (array.macs_8bit, array.macs_4x8, array.macs_4bit)
-    if modes not in (SMALL_MODES, BYTE_MODES):
+    if modes not in (SMALL_MODES, PACKED_MODES, BYTE_MODES):
         raise EscaError(
             f"{where}array makes {modes} products a PE (8 x 8, 4 x 8, 4 x 4 bits), expected "
-            f"{SMALL_MODES} or {BYTE_MODES}"
+            f"{SMALL_MODES}, {PACKED_MODES} or {BYTE_MODES}"
         )
     if array.mux_width not in (1, 2, 4):
         raise EscaError(f"{where}array.mux_width is {array.mux_width}, expected 1, 2 or 4")
@@ -94,11 +103,12 @@ def parameters(config: AcceleratorConfig) -> Parameters:
     return Parameters(
         array.rows,
         array.columns,
-        modes == SMALL_MODES,
+        modes != BYTE_MODES,
         array.mux_width,
         "scatter" in config.mappings,
         config.accumulator_rows,
         min(config.engines.epilogue_lanes, array.columns),
+        modes != PACKED_MODES,
     )
 
 
