@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -85,7 +85,7 @@ class Results(wiring.Component):
 
     def _write(self, m: Module, banks: Sequence[Sequence[Slot]]) -> None:
         """Which value each slot takes is chosen one cycle ahead."""
-        runs, columns = self.runs, self.p.columns
+        runs = self.runs
         tens = runs.format == FORMATS.index("tens")
         nibbles = delayed(m, runs.format == FORMATS.index("nibbles"), 1, 1)
         wide = delayed(m, runs.format == FORMATS.index("words"), 1, 1)
@@ -95,25 +95,53 @@ class Results(wiring.Component):
         taken += plain[len(pairs) :]
         halves = [value.word_select(part, 8) for value in self.values for part in range(2)]
         narrow = [Mux(wide, half, one) for half, one in zip(halves, taken, strict=False)]
-        values = Array([*narrow, *halves[len(taken) :]])
+        values = [*narrow, *halves[len(taken) :]]
+        values += [Const(0)] * (self.word_bytes - len(values))
         count = Mux(tens, slots("tens", self.word_bytes), slots("bytes", self.word_bytes))
         for odd, bank in enumerate(banks):
             first = runs.odd == odd
             run = Signal.like(runs.a, name=f"run_{odd}")
             skip = Signal(7, name=f"skip_{odd}")
-            m.d.comb += [run.eq(Mux(first, runs.a, runs.b)), skip.eq(Mux(first, 0, runs.skip))]
+            end, over = (Signal(8, name=f"{name}_{odd}") for name in ("end", "over"))
+            m.d.comb += [
+                run.eq(Mux(first, runs.a, runs.b)),
+                skip.eq(Mux(first, 0, runs.skip)),
+                end.eq(run.slot + run.count),
+                over.eq(Mux(end > count, end - count, 0)),
+            ]
             address = delayed(m, run.address, range(self.words), 1)
-            for slot, one in enumerate(bank):
+            turned = self._turned(m, values, run.slot - skip, tens)
+            for slot, (one, value) in enumerate(zip(bank, turned, strict=True)):
                 before = slot < run.slot
-                index = Signal(7, name=f"index_{odd}_{slot}")
-                m.d.comb += index.eq(slot - run.slot + Mux(before, count, 0))
-                within = (index < run.count) & (slot < count)
-                value = delayed(m, skip + index, range(2 * columns), 1)
+                within = Mux(before, slot < over, slot < end) & (slot < count)
                 m.d.comb += [
                     one.write.en.eq(delayed(m, within, 1, 1)),
                     one.write.address.eq(address + delayed(m, before, 1, 1)),
-                    one.write.data.eq(values[value]),
+                    one.write.data.eq(value),
                 ]
+
+    def _turned(
+        self, m: Module, values: Sequence[Value], turn: Value, tens: Value
+    ) -> Sequence[Value]:
+        """A value for every slot of a word: those behind the last begin again at the first.
+
+        ``turn``, ``tens``: one cycle ahead of the ``values``. All slots turn as one ring; values of
+        ten bits leave the last quarter of a word free, so that what begins again skips as many.
+        """
+        size = self.word_bytes
+        cut = delayed(m, Mux(tens, slots("tens", size) - turn, size), signed(9), 1)
+        by = delayed(m, turn, power_above(size), 1)
+        skipped = size - slots("tens", size)
+        ring = [
+            Mux(slot < cut, value, values[slot - skipped]) if slot >= skipped else value
+            for slot, value in enumerate(values)
+        ]
+        for level in range(len(by)):
+            made = [Signal(RESULT_BITS, name=f"turned_{level}") for _ in ring]
+            for slot, one in enumerate(made):
+                m.d.comb += one.eq(Mux(by[level], ring[slot - (1 << level)], ring[slot]))
+            ring = made
+        return ring
 
     def _read(self, m: Module, banks: Sequence[Sequence[Slot]]) -> None:
         """Rows of words, from even and odd memories in turn."""
