@@ -134,6 +134,7 @@ class LayerRun:
             self.inputs.put(slice(shown, now + 1), there=1, head=self._head(unit, number))
             self.inputs.put(now, start=1)
             begin = now + 1
+            rows = np.repeat(rows, p.drain_turns, 0)
             self.inputs.put(slice(begin + 2, begin + 2 + len(rows)), drained=rows)
             ends.append(now + max(p.columns, len(rows)))
             shown, free, now = now + 1, begin + 2, ends[-1]
@@ -151,6 +152,7 @@ class LayerRun:
         results = np.array(ends) + self.sizes.latency
         np.testing.assert_array_equal(np.flatnonzero(seen["resulting"]), results)
         addresses = np.concatenate([np.arange(unit.rows) for unit in self.units])
+        addresses = np.repeat(addresses, p.drain_turns)
         np.testing.assert_array_equal(seen["drain_address"][seen["drain"] == 1], addresses)
         if self.layout is not None:
             banks = seen["words"][total + 2 :].transpose(1, 2, 0).astype(np.uint16)

@@ -44,12 +44,11 @@ class Centre(wiring.Component):
             m.d.sync += self.digits[0].eq(Mux(self.inside, value, 0 if self.p.centred else zero))
             return m
         if not self.p.composed:
-            digits = [self._nibble(self.atom.word_select(i, 4), zero[:4]) for i in range(4)]
+            atom = self.atom if self.p.digits == 4 else byte
             pad = 0 if self.p.centred else zero[:4]
-            m.d.sync += [
-                digit.eq(Mux(self.inside, value, pad))
-                for digit, value in zip(self.digits, digits, strict=True)
-            ]
+            for i, digit in enumerate(self.digits):
+                value = self._nibble(atom.word_select(i, 4), zero[:4])
+                m.d.sync += digit.eq(Mux(self.inside, value, pad))
             return m
         # The two bytes of the atom, or the one twice.
         low = Mux(self.two_bytes, self.atom[:8], byte)

@@ -79,8 +79,10 @@ class PE(wiring.Component):
         return m
 
     def _summed(self, m: Module, idle: data.View, products: list) -> object:
-        """Of four small products, with a register behind the sum of either pair."""
+        """Of small products; of four of them with a register behind the sum of either pair."""
         p = self.p
+        if p.digits == 2:
+            return products[0] + products[1]
         wide, widest, last_widest = Signal(), Signal(), Signal()
         if p.composed:
             with m.If(self.swap_out):

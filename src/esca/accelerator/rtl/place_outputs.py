@@ -95,7 +95,7 @@ class PlaceOutputs(wiring.Component):
                 y.eq(y + held.step_y),
                 ring.eq(Mux(next_ring >= rows, next_ring - rows, next_ring)),
             ]
-        with m.Else():
+        with m.Elif(self.step.valid):
             m.d.sync += x.eq(x + held.step_x)
         with m.If(self.start):
             m.d.sync += [x.eq(record.first_x), y.eq(record.first_y), ring.eq(record.ring_y)]
