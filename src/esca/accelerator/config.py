@@ -33,16 +33,17 @@ class Array:
     ``macs_8bit``, ``macs_4x8``, ``macs_4bit``: multiply-accumulates of one PE a cycle when both
     operands have at most 8 bits, one of them at most 4, or both at most 4. A PE that composes its
     8 x 8 product of four 4 x 4 ones (Bit Fusion, arXiv 1712.01507) has two 4 x 8 products in them:
-    1, 2, 4. An array without a mode for them takes as long as for 8 x 8: 1, 1, 4. ``mux_width``:
-    input values that a row offers each of its PEs to choose from. ``weight_port_bytes_per_cycle``:
-    from the weight buffer into the idle half of the PEs' weight registers; never more than one row
-    of the array a cycle.
+    1, 2, 4. An array without a mode for them takes as long as for 8 x 8: 1, 1, 4. One that does not
+    make wider products at all has 0 for them, and layers that need them are refused: 0, 0, 4.
+    ``mux_width``: input values that a row offers each of its PEs to choose from.
+    ``weight_port_bytes_per_cycle``: from the weight buffer into the idle half of the PEs' weight
+    registers; never more than one row of the array a cycle.
     """
 
     rows: Positive
     columns: Positive
-    macs_8bit: Positive
-    macs_4x8: Positive
+    macs_8bit: Annotated[int, Field(ge=0)]
+    macs_4x8: Annotated[int, Field(ge=0)]
     macs_4bit: Positive
     mux_width: Positive
     weight_port_bytes_per_cycle: Positive

@@ -214,7 +214,7 @@ def tile_layer(
     if min(block) < 1 or any(b % s for b, s in zip(block, smallest, strict=True)):
         raise EscaError(f"layer {layer.name!r}: block {block}, expected multiples of {smallest}")
     axes, group = _axes(layer, mapping, block)
-    packed = array.macs(layer.array_mode)
+    packed = _macs_per_pe(layer, config)
     along_columns = mapping == "scatter"
     passes = tuple(
         Pass(
@@ -237,6 +237,19 @@ def tile_layer(
     if tiling.useful != layer.macs:
         raise AssertionError(f"{layer.name}: {mapping} covers {tiling.useful} of {layer.macs} MACs")
     return tiling
+
+
+def _macs_per_pe(layer: WorkLayer, config: AcceleratorConfig) -> int:
+    """Multiply-accumulates of a PE a cycle; EscaError where the array makes no such products."""
+    mode = layer.array_mode
+    macs = config.array.macs(mode)
+    if not macs:
+        weight, activation = layer.operand_widths
+        raise EscaError(
+            f"layer {layer.name!r}: weights of {weight} bits and activations of {activation} need "
+            f"{mode} products, which the array of {config.name} does not make"
+        )
+    return macs
 
 
 def _axes(
@@ -273,6 +286,7 @@ def _axes(
 
 def candidate_tilings(layer: WorkLayer, config: AcceleratorConfig) -> tuple[Tiling, ...]:
     """Every tiling that the configuration allows for a layer; at least one, or EscaError."""
+    _macs_per_pe(layer, config)
     names: list[MappingName] = [] if layer.kind == "conv_transpose2d" else ["im2col"]
     names += [name for name in config.mappings if name not in names]
     found = []

@@ -61,7 +61,8 @@ def sum_bits(config: AcceleratorConfig, mode: ArrayMode, packed_along_outputs: b
 def widest_sum_bits(config: AcceleratorConfig) -> int:
     """Bits of the partial sums that a PE has registers and adders for."""
     scatters = (False, True) if "scatter" in config.mappings else (False,)
-    return max(sum_bits(config, mode, along) for mode in MODES for along in scatters)
+    modes = [mode for mode in MODES if config.array.macs(mode)]
+    return max(sum_bits(config, mode, along) for mode in modes for along in scatters)
 
 
 def read_port_bytes(config: AcceleratorConfig) -> int:

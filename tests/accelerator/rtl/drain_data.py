@@ -136,7 +136,9 @@ class LayerRun:
             self.inputs.put(slice(shown, now + 1), there=1, head=self._head(unit, number))
             self.inputs.put(now, start=1)
             begin = now + 1
-            self.inputs.put(slice(begin + DRAINED_LATENCY, begin + DRAINED_LATENCY + len(rows)), drained=rows)
+            rows = np.repeat(rows, p.drain_turns, 0)
+            shows = slice(begin + DRAINED_LATENCY, begin + DRAINED_LATENCY + len(rows))
+            self.inputs.put(shows, drained=rows)
             ends.append(now + max(p.columns, len(rows)))
             shown, free, now = now + 1, begin + 2, ends[-1]
             last = number + 1 == len(self.units) or self.units[number + 1].chunk != unit.chunk
@@ -153,6 +155,7 @@ class LayerRun:
         results = np.array(ends) + self.sizes.latency
         np.testing.assert_array_equal(np.flatnonzero(seen["resulting"]), results)
         addresses = np.concatenate([np.arange(unit.rows) for unit in self.units])
+        addresses = np.repeat(addresses, p.drain_turns)
         np.testing.assert_array_equal(seen["drain_address"][seen["drain"] == 1], addresses)
         if self.layout is not None:
             banks = seen["words"][total + 2 :].transpose(1, 2, 0).astype(np.uint16)

@@ -31,6 +31,7 @@ class Tile(NamedTuple):
 def random_tile(p: Parameters, name: str, sizes: tuple[int, int, int], rng) -> Tile:
     """Values over the whole range, their extremes among them."""
     _, weight_bits, bits, macs = WIDTHS[name]
+    macs = macs if p.composed else p.products
     rows, columns, streamed = sizes
     top, low = (1 << bits) - 1, -(1 << (weight_bits - 1))
     offers = rng.integers(-top if p.centred else 0, top + 1, (streamed, rows, p.mux, macs))
@@ -52,7 +53,7 @@ def operand_digits(p: Parameters, name: str, values: Ints) -> Ints:
     made = [
         activation_digits(one.tolist(), mode, bits) for one in values.reshape(-1, values.shape[-1])
     ]
-    return np.array(made).reshape(*values.shape[:-1], 4)
+    return np.array(made).reshape(*values.shape[:-1], p.digits)
 
 
 def held_fields(p: Parameters, name: str, weights: Ints, select: Ints) -> dict[str, Ints]:
@@ -63,11 +64,9 @@ def held_fields(p: Parameters, name: str, weights: Ints, select: Ints) -> dict[s
     made = [
         weight_digits(one.tolist(), mode, bits) for one in weights.reshape(-1, weights.shape[-1])
     ]
-    digits = np.array(made).reshape(*weights.shape[:-1], 4)
+    digits = np.array(made).reshape(*weights.shape[:-1], p.digits)
+    held = {"weights": digits, "select": select}
+    if not p.composed:
+        return held
     ones = np.ones_like(select)
-    return {
-        "weights": digits,
-        "select": select,
-        "wide": ones * (mode != "4x4"),
-        "widest": ones * (mode == "8x8"),
-    }
+    return held | {"wide": ones * (mode != "4x4"), "widest": ones * (mode == "8x8")}

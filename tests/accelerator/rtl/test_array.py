@@ -56,6 +56,14 @@ def test_a_byte_array_with_more_rows_than_columns():
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("products", [2, 4])
+def test_packed_products_fill_their_sums(products):
+    p = Parameters(16, 2, True, 4, False, 8, 2, composed=False, products=products)
+    found, expected = run_tiles(p, ["w4a4"] * 3, [16, 19, 16], np.random.default_rng(4))
+    np.testing.assert_array_equal(found, expected)
+    assert np.abs(expected).max() == 16 * products * 15 * 8 < 2 ** (p.sum_bits - 1)
+
+
 def test_sums_reach_their_extremes():
     p = Parameters(16, 2, False, 1, True, 8, 2)
     found, expected = run_tiles(p, ["w8a8"] * 2, [16, 16], np.random.default_rng(3))

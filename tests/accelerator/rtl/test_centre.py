@@ -27,12 +27,13 @@ def expected_digits(p, mode, bits, atom, odd, inside, zero):
     return values if not p.small else activation_digits(values, mode, bits)
 
 
-@pytest.mark.parametrize(("small", "centred"), [(1, 0), (1, 1), (0, 0), (0, 1)])
-def test_digits_of_every_form(small, centred):
-    p = Parameters(4, 4, bool(small), 1, bool(centred), 8, 4)
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize(("small", "packed"), [(True, 0), (True, 2), (True, 4), (False, 0)])
+def test_digits_of_every_form(small, packed, centred):
+    p = Parameters(4, 4, small, 1, centred, 8, 4, not packed, packed or 4)
     dut = Centre(p)
     rng = np.random.default_rng(small)
-    forms = [form for form in FORMS if small or form == ("8x8", 8)]
+    forms = [("4x4", 4)] if packed else list(FORMS) if small else [("8x8", 8)]
     cases = []
     for _ in range(60):
         mode, bits = forms[rng.integers(len(forms))]
@@ -43,7 +44,7 @@ def test_digits_of_every_form(small, centred):
 
     async def bench(ctx):
         for mode, bits, atom, odd, inside, zero in cases:
-            two_bytes, nibbles = FORMS[mode, bits]
+            two_bytes, nibbles = (0, 1) if packed == 2 else FORMS[mode, bits]
             for port, value in (
                 (dut.atom, atom), (dut.odd, odd), (dut.inside, inside),
                 (dut.two_bytes, two_bytes), (dut.nibbles, nibbles), (dut.zero, zero),
@@ -51,7 +52,10 @@ def test_digits_of_every_form(small, centred):
                 ctx.set(port, value)
             await ctx.tick()
             found = [ctx.get(digit) for digit in dut.digits]
-            assert found == expected_digits(p, mode, bits, atom, odd, inside, zero)
+            if packed == 2:
+                atom, odd = atom >> 8 * odd, 0
+            expected = expected_digits(p, mode, bits, atom, odd, inside, zero)
+            assert found == expected[: p.digits]
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-6)

@@ -36,6 +36,18 @@ def tiling_of(layer, config, entry, side, bits=(8, 8), out_bits=0):
     return tile_layer(replace(made, output=output), config, mapping, block)
 
 
+def test_half_as_many_lanes_as_columns(layer, config):
+    p = replace(P, lanes=2)
+    simulation, rng = compiled(DrainBench(p, SIZES)), np.random.default_rng(9)
+    tiling = tiling_of(layer, config, (*TRANSPOSED, 8, "phases", (4, 4)), (3, 5), (4, 4))
+    reader = tiling_of(layer, config, (*TRANSPOSED, 8, "phases", (4, 4)), (6, 10), (4, 4))
+    layout = replace(find_layout(tiling.layer.output, [reader], 6), base=3)
+    LayerRun(p, SIZES, tiling, rng, 2, layout, texel=8).check(simulation)
+    for bits, texel, ramp in ((10, 8, False), (16, 0, True)):
+        tiling = tiling_of(layer, config, (*THREE, 2, "compressed", None), (5, 7), out_bits=bits)
+        LayerRun(p, SIZES, tiling, rng, 3, stored=True, texel=texel, ramp=ramp).check(simulation)
+
+
 @pytest.mark.parametrize("bits", [(4, 4), (8, 8), (8, 4), (4, 8)])  # of activations and weights
 @pytest.mark.parametrize(("mapping", "block"), [("compressed", None), ("phases", (4, 4))])
 def test_outputs_in_the_banks(layer, config, simulation, bits, mapping, block):
@@ -115,7 +127,7 @@ def test_what_the_drain_is_not_made_for(layer, config):
 @pytest.mark.parametrize(
     ("part", "changed", "message"),
     [
-        ("engines", {"epilogue_lanes": 2}, "epilogue_lanes is 2, expected array.columns"),
+        ("engines", {"epilogue_lanes": 2}, "epilogue_lanes is 2, expected a half of array.columns"),
         ("engines", {"epilogue_latency_cycles": 5}, "cycles is 5, expected 6 or more"),
         ("array", {"columns": 3}, "columns is 3, expected a power of two"),
         ("memory", {"dma_bytes_per_cycle": 4}, "DMA moves 4 bytes a cycle, expected 8"),

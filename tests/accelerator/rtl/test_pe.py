@@ -10,14 +10,17 @@ from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.pe import PE
 
 
-def sizes(small: bool, centred: bool, mux: int = 4) -> Parameters:
-    return Parameters(4, 4, small, mux, centred, 8, 4)
+def sizes(small: bool, centred: bool, mux: int = 4, packed: int = 0) -> Parameters:
+    """``packed``: so many products that are not composed to wider ones."""
+    return Parameters(4, 4, small, mux, centred, 8, 4, not packed, packed or 4)
 
 
 @pytest.mark.parametrize("centred", [False, True])
-@pytest.mark.parametrize("mode", list(WIDTHS))
-def test_every_mode_multiplies_exactly_to_its_extremes(mode, centred):
-    p, count = sizes(True, centred), 64
+@pytest.mark.parametrize(
+    ("mode", "packed"), [*((mode, 0) for mode in WIDTHS), ("w4a4", 2), ("w4a4", 4)]
+)
+def test_every_mode_multiplies_exactly_to_its_extremes(mode, packed, centred):
+    p, count = sizes(True, centred, packed=packed), 64
     tile = random_tile(p, mode, (1, 1, count), np.random.default_rng(5))
     offers, sums = tile.offers[:, 0], tile.sums[:, 0]
     pe = compiled(PE(p))

@@ -18,6 +18,7 @@ from esca.accelerator.rtl.bank_writes import WAITING_LATENCY
 from esca.accelerator.rtl.bursts import SETUP
 from esca.accelerator.rtl.dma import SLACK, WORD_LATENCY
 from esca.accelerator.rtl.load_rows import LOAD_ROWS_LATENCY
+from esca.accelerator.rtl.params import parameters
 
 Record = Mapping[str, Any]
 
@@ -62,8 +63,10 @@ def loaded_banks(record: Record, rows: int, bus: int) -> SubBanks:
     return SubBanks(low, low + many, colour % SUB_BANKS)
 
 
-def drained_banks(record: Record, rows: int, columns: int) -> SubBanks:
-    """The same of the raster places of an epilogue, ``columns`` values each."""
+def drained_banks(record: Record, rows: int, columns: int, turns: int) -> SubBanks:
+    """The same of the raster places of an epilogue, ``columns`` values each, in the last of so many
+    ``turns``.
+    """
     place, layout = record["place"], record["place"]["layout"]
     line, across = np.divmod(np.arange(record["lines"] * record["length"]), record["length"])
     y = place["first_y"] + line * place["step_y"]
@@ -75,7 +78,10 @@ def drained_banks(record: Record, rows: int, columns: int) -> SubBanks:
     bank = colour // SUB_BANKS * (rows >> place["places"]) + place["bank"]
     low = bank // atoms * atoms
     inside = (y < place["height"]) & (x < place["width"])
-    return SubBanks(low, low + atoms, np.where(inside, colour % SUB_BANKS, -1))
+    sub = np.full((len(low), turns), -1)
+    sub[:, -1] = np.where(inside, colour % SUB_BANKS, -1)
+    low = np.repeat(low, turns)
+    return SubBanks(low, low + atoms, sub.ravel())
 
 
 class BankTurns:
@@ -92,6 +98,7 @@ class BankTurns:
         config: AcceleratorConfig,
     ) -> None:
         self.rows, self.columns = config.array.rows, config.array.columns
+        self.turns = parameters(config).drain_turns
         self.bus, self.records = bus_bytes(config), records
         self.drain_latency = config.engines.epilogue_latency_cycles
         latency = config.memory.dram_latency_cycles
@@ -126,7 +133,7 @@ class BankTurns:
         """Writes of the epilogues that have started."""
         while self.drained < len(self.drains) and starts[self.drains[self.drained]] >= 0:
             number = self.drains[self.drained]
-            made = drained_banks(self.records[number], self.rows, self.columns)
+            made = drained_banks(self.records[number], self.rows, self.columns, self.turns)
             first = starts[number] + self.drain_latency
             end = first + len(made.sub)
             if end > self.busy.shape[1]:

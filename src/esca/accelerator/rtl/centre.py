@@ -43,6 +43,13 @@ class Centre(wiring.Component):
             value = byte - zero if self.p.centred else byte
             m.d.sync += self.digits[0].eq(Mux(self.inside, value, 0 if self.p.centred else zero))
             return m
+        if not self.p.composed:
+            atom = self.atom if self.p.digits == 4 else byte
+            pad = 0 if self.p.centred else zero[:4]
+            for i, digit in enumerate(self.digits):
+                value = self._nibble(atom.word_select(i, 4), zero[:4])
+                m.d.sync += digit.eq(Mux(self.inside, value, pad))
+            return m
         # The two bytes of the atom, or the one twice.
         low = Mux(self.two_bytes, self.atom[:8], byte)
         high = Mux(self.two_bytes, self.atom[8:], byte)
@@ -52,12 +59,12 @@ class Centre(wiring.Component):
         )
         # One byte of two values: each is multiplied by both halves of a weight.
         twice = [of_nibbles[0], of_nibbles[0], of_nibbles[1], of_nibbles[1]]
-        pad = [0] * 4 if self.p.centred else [zero[:4], zero[4:], zero[:4], zero[4:]]
+        pads = [0] * 4 if self.p.centred else [zero[:4], zero[4:], zero[:4], zero[4:]]
         pad_nibbles = [0] * 4 if self.p.centred else [zero[:4]] * 4
         for i, digit in enumerate(self.digits):
             nibble = Mux(self.two_bytes, of_nibbles[i], twice[i])
             value = Mux(self.nibbles, nibble, of_bytes[i])
-            outside = Mux(self.nibbles, pad_nibbles[i], pad[i])
+            outside = Mux(self.nibbles, pad_nibbles[i], pads[i])
             m.d.sync += digit.eq(Mux(self.inside, value, outside))
         return m
 

@@ -30,6 +30,9 @@ from esca.errors import EscaError
 DRAIN_LATENCY = DRAINED_LATENCY
 """Cycles from a place's cycle to its sums at the lanes."""
 
+MOST_TURNS = 2
+"""Cycles in which the lanes take a row of sums, at most: they make a half of its outputs each."""
+
 LEAST_LATENCY = 6
 """Of the epilogue: outputs must not overtake the array's last reads of what they overwrite."""
 
@@ -58,10 +61,11 @@ class DrainSizes:
 def drain_sizes(config: AcceleratorConfig, constants: int = 4096) -> DrainSizes:
     """Sizes of a configuration; EscaError for what the drain is not made for."""
     engines, array, where = config.engines, config.array, f"rtl: {config.name}: "
-    if engines.epilogue_lanes < array.columns:
+    lanes = min(engines.epilogue_lanes, array.columns)
+    if array.columns % lanes or lanes * MOST_TURNS < array.columns:
         raise EscaError(
-            f"{where}engines.epilogue_lanes is {engines.epilogue_lanes}, expected "
-            f"array.columns ({array.columns}) or more"
+            f"{where}engines.epilogue_lanes is {engines.epilogue_lanes}, expected a half of "
+            f"array.columns ({array.columns}), as many, or more"
         )
     if not 4 <= array.columns <= array.rows or array.columns & (array.columns - 1):
         raise EscaError(
@@ -134,7 +138,7 @@ class Drain(wiring.Component):
             sequencer.record.eq(self.head),
             self.ending.eq(sequencer.ending),
             self.resulting.eq(delayed(m, sequencer.ending, 1, sizes.latency)),
-            self.drain.eq(step.valid),
+            self.drain.eq(step.drains),
             self.drain_half.eq(held.half),
             self.drain_address.eq(step.address),
             constants.write.eq(self.constants),
@@ -149,24 +153,35 @@ class Drain(wiring.Component):
             extras.bits.eq(held.texel),
             ramps.swap.eq(swap),
             ramps.ramps.eq(constants.ramps),
+            ramps.moves.eq(delayed(m, step.valid, 1, DRAIN_LATENCY)),
             ramps.line_ends.eq(delayed(m, step.line_ends, 1, DRAIN_LATENCY)),
         ]
-        valid = delayed(m, step.valid, 1, DRAIN_LATENCY + sizes.lane_latency)
+        valid = delayed(m, step.drains, 1, DRAIN_LATENCY + sizes.lane_latency)
         rising = delayed(m, held.ramp, 1, DRAIN_LATENCY)
+        turn = delayed(m, step.turn, step.turn.shape(), DRAIN_LATENCY)
         alarms, values = [], []
-        for column in range(p.columns):
-            lane = place(m, platform, f"lane_{column}", "lane", lambda: Lane(sizes.lane_latency))
-            m.d.comb += [
-                lane.sum.eq(self.drained[column]),
-                lane.texel.eq(Mux(rising, ramps.values[column], extras.values[column])),
-                lane.column.eq(constants.active[column]),
-                lane.layer.eq(layer),
-            ]
+        for number in range(p.lanes):
+            lane = place(m, platform, f"lane_{number}", "lane", lambda: Lane(sizes.lane_latency))
+            m.d.comb += lane.layer.eq(layer)
+            for one in range(p.drain_turns):
+                column = one * p.lanes + number
+                with m.If(turn >= one):
+                    m.d.comb += [
+                        lane.sum.eq(self.drained[column]),
+                        lane.texel.eq(Mux(rising, ramps.values[column], extras.values[column])),
+                        lane.column.eq(constants.active[column]),
+                    ]
             alarms.append(lane.alarm)
             values.append(lane.value)
         wrong = delayed(m, Cat(alarms).any(), 1, 1) & delayed(m, valid, 1, 1)
         m.d.sync += self.alarm.eq(sequencer.alarm | constants.alarm | wrong)
-        self._places(m, sequencer, Cat(values))
+        # Those of a place's first turns wait for the last.
+        made = [
+            delayed(m, value, value.shape(), p.drain_turns - 1 - one)
+            for one in range(p.drain_turns)
+            for value in values
+        ]
+        self._places(m, sequencer, Cat(made))
         return m
 
     def _places(self, m: Module, sequencer: DrainSequencer, values: Cat) -> None:

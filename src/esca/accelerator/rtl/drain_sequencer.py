@@ -10,18 +10,27 @@ from esca.accelerator.rtl.streams import COORDINATE_BITS
 
 
 def step_shape(p: Parameters) -> data.StructLayout:
-    """A cycle of a unit: ``first``; ``valid``, a place is drained, its ``address`` in the
-    accumulators; ``line_ends``, it is the last of its line.
+    """A cycle of a unit: ``first``; ``drains``, the lanes take some columns of a place, whose
+    ``address`` in the accumulators this is, as the place's ``turn``; ``valid``, these are the last
+    of them; ``line_ends``, and the place is the last of its line.
     """
     return data.StructLayout(
-        {"first": 1, "valid": 1, "line_ends": 1, "address": range(max(2, p.half_rows))}
+        {
+            "first": 1,
+            "drains": 1,
+            "valid": 1,
+            "line_ends": 1,
+            "turn": range(p.drain_turns),
+            "address": range(max(2, p.half_rows)),
+        }
     )
 
 
 class DrainSequencer(wiring.Component):
-    """``start`` comes with ``record`` in the cycle before the unit's first. A unit takes a cycle a
-    place, and not less than there are columns; ``ending`` in the last, in which the next may start.
-    ``step`` and ``held`` are those of the cycle. ``alarm``: started too early.
+    """``start`` comes with ``record`` in the cycle before the unit's first. A unit takes
+    ``drain_turns`` cycles a place, and not less than there are columns; ``ending`` in the last, in
+    which the next may start. ``step`` and ``held`` are those of the cycle. ``alarm``: started too
+    early.
     """
 
     def __init__(self, p: Parameters) -> None:
@@ -47,18 +56,22 @@ class DrainSequencer(wiring.Component):
         rows_end = Signal()
         last_place, last_line = Signal(COORDINATE_BITS), Signal(COORDINATE_BITS)
         m.d.comb += [
-            step.valid.eq(busy & streaming),
-            step.first.eq(step.valid & (step.address == 0)),
-            step.line_ends.eq(place == last_place),
+            step.drains.eq(busy & streaming),
+            step.first.eq(step.drains & (step.address == 0) & (step.turn == 0)),
+            step.valid.eq(step.drains & (step.turn == self.p.drain_turns - 1)),
+            step.line_ends.eq(step.valid & (place == last_place)),
             rows_end.eq(step.line_ends & (line == last_line)),
             self.ending.eq(busy & (cycle == least) & (rows_end | ~streaming)),
             self.alarm.eq(self.start & busy & ~self.ending),
         ]
-        m.d.sync += [
-            cycle.eq(Mux(cycle == least, least, cycle + 1)),
-            step.address.eq(step.address + 1),
-            place.eq(Mux(step.line_ends, 0, place + 1)),
-        ]
+        m.d.sync += cycle.eq(Mux(cycle == least, least, cycle + 1))
+        if self.p.drain_turns > 1:
+            m.d.sync += step.turn.eq(step.turn + 1)
+        with m.If(step.valid):
+            m.d.sync += [
+                step.address.eq(step.address + 1),
+                place.eq(Mux(step.line_ends, 0, place + 1)),
+            ]
         with m.If(step.line_ends):
             m.d.sync += line.eq(line + 1)
         with m.If(rows_end):
@@ -66,7 +79,7 @@ class DrainSequencer(wiring.Component):
         with m.If(self.ending):
             m.d.sync += busy.eq(0)
         with m.If(self.start):
-            m.d.sync += [counter.eq(0) for counter in (cycle, line, place, step.address)]
+            m.d.sync += [counter.eq(0) for counter in (cycle, line, place, step.address, step.turn)]
             m.d.sync += [busy.eq(1), streaming.eq(1), held.eq(self.record)]
             m.d.sync += [
                 last_place.eq(self.record.length - 1),

@@ -52,6 +52,11 @@ class Spread(wiring.Component):
         if not self.p.small:
             m.d.sync += held.weights[0].eq(Mux(self.used, byte, 0).as_signed())
             return m
+        if not self.p.composed:
+            atom = self.word if self.p.digits == 4 else byte
+            for i, digit in enumerate(held.weights):
+                m.d.sync += digit.eq(Mux(self.used, atom.word_select(i, 4).as_signed(), 0))
+            return m
         nibbles = [self.word.word_select(i, 4).as_signed() for i in range(4)]
         one_byte = [_lower(byte), _lower(byte), byte[4:].as_signed(), byte[4:].as_signed()]
         low, high = byte[:4].as_signed(), byte[4:].as_signed()

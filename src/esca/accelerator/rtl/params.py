@@ -8,6 +8,9 @@ from esca.errors import EscaError
 SMALL_MODES = (1, 2, 4)
 """``macs_8bit``, ``macs_4x8`` and ``macs_4bit`` of a PE that is composed of 4 x 4 products."""
 
+PACKED_MODES = ((0, 0, 2), (0, 0, 4))
+"""The same of PEs that make 4 x 4 products and compose nothing of them."""
+
 BYTE_MODES = (1, 1, 1)
 """The same of a PE with one 8 x 8 product."""
 
@@ -22,11 +25,13 @@ SUM_BITS = 32
 class Parameters:
     """Sizes of one piece of hardware.
 
-    ``rows``, ``columns``: PEs of the array. ``small``: PEs are composed of four 4 x 4 products (all
-    modes) and not of one 8 x 8 product. ``mux``: inputs that a row offers its PEs. ``centred``:
-    activations come without their zero point, signed; else unsigned with their zero point in the
-    padding, and sums are corrected by a constant of their column. ``half_rows``: rows of one int32
-    a column in half of the accumulators. ``lanes``: values that the epilogue makes a cycle.
+    ``rows``, ``columns``: PEs of the array. ``small``: PEs are composed of four 4 x 4 products and
+    not of one 8 x 8 product. ``mux``: inputs that a row offers its PEs. ``centred``: activations
+    come without their zero point, signed; else unsigned with their zero point in the padding, and
+    sums are corrected by a constant of their column. ``half_rows``: rows of one int32 a column in
+    half of the accumulators. ``lanes``: values that the epilogue makes a cycle. ``composed``: small
+    products, of which there are four, also add up to wider ones (all modes); else there are two or
+    four ``products`` of 4 x 4 bits and nothing else.
     """
 
     rows: int
@@ -36,11 +41,13 @@ class Parameters:
     centred: bool
     half_rows: int
     lanes: int
+    composed: bool = True
+    products: int = 4
 
     @property
     def digits(self) -> int:
         """Digits that an operand consists of, one a multiplier of the PE."""
-        return 4 if self.small else 1
+        return self.products if self.small else 1
 
     @property
     def digit_bits(self) -> int:
@@ -50,7 +57,9 @@ class Parameters:
     @property
     def weight_digit_bits(self) -> int:
         """Bits of a digit of a weight, signed."""
-        return WEIGHT_DIGIT_BITS if self.small else 8
+        if not self.small:
+            return 8
+        return WEIGHT_DIGIT_BITS if self.composed else 4
 
     @property
     def select_bits(self) -> int:
@@ -59,8 +68,12 @@ class Parameters:
 
     @property
     def product_bits(self) -> int:
-        """Bits of what a PE adds to its column in a cycle: 8 x 8 bits in every mode."""
-        return 16
+        """Bits of what a PE adds to its column in a cycle: 8 x 8 bits in every mode, or what the
+        products of 4 x 4 come to.
+        """
+        if self.composed or not self.small:
+            return 16
+        return 8 + (self.products - 1).bit_length()
 
     @property
     def sum_bits(self) -> int:
@@ -68,9 +81,14 @@ class Parameters:
         return self.product_bits + (self.rows - 1).bit_length()
 
     @property
+    def drain_turns(self) -> int:
+        """Cycles in which the lanes take a row of sums."""
+        return self.columns // self.lanes
+
+    @property
     def pe_latency(self) -> int:
         """Cycles from an operand's arrival at a PE to the sum that holds its product."""
-        return 4 if self.small else 3
+        return 4 if self.digits == 4 else 3
 
     @property
     def array_latency(self) -> int:
@@ -82,10 +100,11 @@ def parameters(config: AcceleratorConfig) -> Parameters:
     """Sizes of a configuration; EscaError for what the hardware is not made for."""
     array, where = config.array, f"rtl: {config.name}: "
     modes = (array.macs_8bit, array.macs_4x8, array.macs_4bit)
-    if modes not in (SMALL_MODES, BYTE_MODES):
+    known = (BYTE_MODES, SMALL_MODES, *PACKED_MODES)
+    if modes not in known:
         raise EscaError(
             f"{where}array makes {modes} products a PE (8 x 8, 4 x 8, 4 x 4 bits), expected "
-            f"{SMALL_MODES} or {BYTE_MODES}"
+            f"one of {', '.join(map(str, known))}"
         )
     if array.mux_width not in (1, 2, 4):
         raise EscaError(f"{where}array.mux_width is {array.mux_width}, expected 1, 2 or 4")
@@ -94,11 +113,13 @@ def parameters(config: AcceleratorConfig) -> Parameters:
     return Parameters(
         array.rows,
         array.columns,
-        modes == SMALL_MODES,
+        modes != BYTE_MODES,
         array.mux_width,
         "scatter" in config.mappings,
         config.accumulator_rows,
         min(config.engines.epilogue_lanes, array.columns),
+        modes not in PACKED_MODES,
+        array.macs_4bit,
     )
 
 

@@ -21,13 +21,13 @@ def offer_shape(p: Parameters) -> data.ArrayLayout:
 def held_shape(p: Parameters) -> data.StructLayout:
     """What a PE holds for a tile: ``weights`` (signed digits), ``select`` (which operand), ``wide``
     (the inner pairs of products are parts of one, shifted by 4 bits), ``widest`` (and so are both
-    pairs): neither in mode 4x4, ``wide`` in 4x8, both in 8x8.
+    pairs): neither in mode 4x4, ``wide`` in 4x8, both in 8x8. Only a PE that composes has the two.
     """
     members: dict[str, object] = {
         "weights": data.ArrayLayout(signed(p.weight_digit_bits), p.digits),
         "select": p.select_bits,
     }
-    if p.small:
+    if p.small and p.composed:
         members |= {"wide": 1, "widest": 1}
     return data.StructLayout(members)
 
@@ -74,23 +74,27 @@ class PE(wiring.Component):
         m.d.sync += operand.eq(self.offer[select] if p.mux > 1 else self.offer[0])
         products = [operand[i] * weights[i] for i in range(p.digits)]
         product = Signal(signed(p.product_bits))
-        if p.small:
-            m.d.sync += product.eq(self._composed(m, idle, products))
-        else:
-            m.d.sync += product.eq(products[0])
+        m.d.sync += product.eq(self._summed(m, idle, products) if p.small else products[0])
         m.d.sync += self.sum_out.eq(self.sum_in + product)
         return m
 
-    def _composed(self, m: Module, idle: data.View, products: list) -> object:
+    def _summed(self, m: Module, idle: data.View, products: list) -> object:
+        """Of small products; of four of them with a register behind the sum of either pair."""
+        p = self.p
+        if p.digits == 2:
+            return products[0] + products[1]
         wide, widest, last_widest = Signal(), Signal(), Signal()
-        with m.If(self.swap_out):
-            m.d.sync += [wide.eq(idle.wide), widest.eq(idle.widest)]
-        m.d.sync += last_widest.eq(widest)
-        bits = self.p.product_bits
-        pairs = [Signal(signed(bits - 3), name=f"pair{i}") for i in range(2)]
+        if p.composed:
+            with m.If(self.swap_out):
+                m.d.sync += [wide.eq(idle.wide), widest.eq(idle.widest)]
+            m.d.sync += last_widest.eq(widest)
+        bits = p.product_bits - (3 if p.composed else 1)
+        pairs = [Signal(signed(bits), name=f"pair{i}") for i in range(2)]
         for pair, low, high in zip(pairs, products[::2], products[1::2], strict=True):
-            m.d.sync += pair.eq(low + Mux(wide, _shifted(high), high))
-        return pairs[0] + Mux(last_widest, _shifted(pairs[1]), pairs[1])
+            m.d.sync += pair.eq(low + (Mux(wide, _shifted(high), high) if p.composed else high))
+        return pairs[0] + (
+            Mux(last_widest, _shifted(pairs[1]), pairs[1]) if p.composed else pairs[1]
+        )
 
 
 def _shifted(value: object) -> object:

@@ -99,7 +99,7 @@ class PlaceOutputs(wiring.Component):
                 y.eq(y + held.step_y),
                 ring.eq(Mux(wraps < 0, ring + held.step_y, wraps)),
             ]
-        with m.Else():
+        with m.Elif(self.step.valid):
             m.d.sync += x.eq(x + held.step_x)
         with m.If(self.start):
             m.d.sync += [x.eq(record.first_x), y.eq(record.first_y), ring.eq(record.ring_y)]

@@ -105,13 +105,14 @@ class PlaceResults(wiring.Component):
         slot = Signal(7, name=f"next_slot_{name}")
         m.d.comb += slot.eq(now.slot + held.step.slot)
         over = slot >= count
-        m.d.sync += [
-            now.flat.eq(now.flat + held.step.flat),
-            now.slot.eq(Mux(over, slot - count, slot)),
-            now.beat.eq(now.beat + held.step.beat + over),
-        ]
         with m.If(self.step.line_ends):
             m.d.sync += now.eq(held[name])
+        with m.Elif(self.step.valid):
+            m.d.sync += [
+                now.flat.eq(now.flat + held.step.flat),
+                now.slot.eq(Mux(over, slot - count, slot)),
+                now.beat.eq(now.beat + held.step.beat + over),
+            ]
         with m.If(self.start):
             m.d.sync += now.eq(self.record[name])
         return now

@@ -114,7 +114,7 @@ class Payloads:
                 store = self._store(made)
                 cycles = store["rows"] * store["row_bytes"] // self.bus
             case "epilogue":
-                cycles = max(self.p.columns, rows)
+                cycles = max(self.p.columns, rows * self.p.drain_turns)
             case "array":
                 tiling = self.program.steps[made.layer].tiling
                 assert tiling is not None

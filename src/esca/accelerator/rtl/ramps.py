@@ -20,8 +20,8 @@ fractional bits.
 
 class Ramps(wiring.Component):
     """``values`` of all columns, of the unit whose ``ramps`` come with ``swap``: those of its first
-    place a cycle later, of the next place in each cycle behind. ``line_ends``: the place of this
-    cycle is the last of its line.
+    place a cycle later, of the next place behind each cycle in which ``moves`` is set.
+    ``line_ends``, with it: the place of this cycle is the last of its line.
     """
 
     def __init__(self, p: Parameters) -> None:
@@ -30,6 +30,7 @@ class Ramps(wiring.Component):
             {
                 "swap": In(1),
                 "ramps": In(data.ArrayLayout(RAMP, p.columns)),
+                "moves": In(1),
                 "line_ends": In(1),
                 "values": Out(data.ArrayLayout(signed(VALUE_BITS), p.columns)),
             }
@@ -44,7 +45,8 @@ class Ramps(wiring.Component):
         for column in range(self.p.columns):
             ramp, new = held[column], self.ramps[column]
             y, x = (Signal(signed(RISE_BITS), name=f"{axis}_{column}") for axis in "yx")
-            m.d.sync += x.eq(Mux(self.line_ends, ramp.x.start, x + ramp.x.step))
+            with m.If(self.moves):
+                m.d.sync += x.eq(Mux(self.line_ends, ramp.x.start, x + ramp.x.step))
             with m.If(self.line_ends):
                 m.d.sync += y.eq(y + ramp.y.step)
             with m.If(self.swap):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -90,8 +90,8 @@ class Results(wiring.Component):
         return m
 
     def _write(self, m: Module, banks: Sequence[Sequence[Slot]]) -> None:
-        """Which value each slot takes is chosen two cycles ahead."""
-        runs, columns = self.runs, self.p.columns
+        """Which value each slot takes is chosen ``RUNS_LEAD`` cycles ahead."""
+        runs = self.runs
         tens = runs.format == FORMATS.index("tens")
         nibbles = delayed(m, runs.format == FORMATS.index("nibbles"), 1, RUNS_LEAD)
         wide = delayed(m, runs.format == FORMATS.index("words"), 1, RUNS_LEAD)
@@ -101,28 +101,63 @@ class Results(wiring.Component):
         taken += plain[len(pairs) :]
         halves = [value.word_select(part, 8) for value in self.values for part in range(2)]
         narrow = [Mux(wide, half, one) for half, one in zip(halves, taken, strict=False)]
-        values = Array([*narrow, *halves[len(taken) :]])
+        values = [*narrow, *halves[len(taken) :]]
+        values += [Const(0)] * (self.word_bytes - len(values))
         count = Mux(tens, slots("tens", self.word_bytes), slots("bytes", self.word_bytes))
         for odd, bank in enumerate(banks):
             first = runs.odd == odd
             run = Signal.like(runs.a, name=f"run_{odd}")
             skip = Signal(7, name=f"skip_{odd}")
-            m.d.comb += [run.eq(Mux(first, runs.a, runs.b)), skip.eq(Mux(first, 0, runs.skip))]
+            slot_before, end, over = (
+                Signal(8, name=f"{name}_{odd}") for name in ("slot", "end", "over")
+            )
+            ends = Signal(8, name=f"ends_{odd}")
+            m.d.comb += [
+                run.eq(Mux(first, runs.a, runs.b)),
+                skip.eq(Mux(first, 0, runs.skip)),
+                ends.eq(run.slot + run.count),
+            ]
+            m.d.sync += [
+                slot_before.eq(run.slot),
+                end.eq(ends),
+                over.eq(Mux(ends > count, ends - count, 0)),
+            ]
             address = delayed(m, run.address, range(self.words), RUNS_LEAD)
-            slots_there = delayed(m, count, count.shape(), 1)
-            most = delayed(m, run.count, 7, 1)
-            skipped = delayed(m, skip, 7, 1)
-            for slot, one in enumerate(bank):
-                before = slot < run.slot
-                index = Signal(7, name=f"index_{odd}_{slot}")
-                m.d.sync += index.eq(slot - run.slot + Mux(before, count, 0))
-                within = (index < most) & (slot < slots_there)
-                value = delayed(m, skipped + index, range(2 * columns), 1)
+            there = delayed(m, count, count.shape(), 1)
+            turned = self._turned(m, values, run.slot - skip, tens)
+            for slot, (one, value) in enumerate(zip(bank, turned, strict=True)):
+                before = slot < slot_before
+                within = Mux(before, slot < over, slot < end) & (slot < there)
                 m.d.sync += [
-                    one.write.en.eq(delayed(m, within, 1, 1)),
-                    one.write.address.eq(address + delayed(m, before, 1, RUNS_LEAD)),
-                    one.write.data.eq(values[value]),
+                    one.write.en.eq(delayed(m, within, 1, RUNS_LEAD - 1)),
+                    one.write.address.eq(address + delayed(m, before, 1, RUNS_LEAD - 1)),
+                    one.write.data.eq(value),
                 ]
+
+    def _turned(
+        self, m: Module, values: Sequence[Value], turn: Value, tens: Value
+    ) -> Sequence[Value]:
+        """A value for every slot of a word: those behind the last begin again at the first.
+
+        ``turn``, ``tens``: ``RUNS_LEAD`` cycles ahead of the ``values``. All slots turn as one ring; values of
+        ten bits leave the last quarter of a word free, so that what begins again skips as many.
+        """
+        size = self.word_bytes
+        turns = delayed(m, turn, signed(9), 1)
+        ends = Mux(delayed(m, tens, 1, 1), slots("tens", size) - turns, size)
+        cut = delayed(m, ends, signed(9), RUNS_LEAD - 1)
+        by = delayed(m, turns, power_above(size), RUNS_LEAD - 1)
+        skipped = size - slots("tens", size)
+        ring = [
+            Mux(slot < cut, value, values[slot - skipped]) if slot >= skipped else value
+            for slot, value in enumerate(values)
+        ]
+        for level in range(len(by)):
+            made = [Signal(RESULT_BITS, name=f"turned_{level}") for _ in ring]
+            for slot, one in enumerate(made):
+                m.d.comb += one.eq(Mux(by[level], ring[slot - (1 << level)], ring[slot]))
+            ring = made
+        return ring
 
     def _read(self, m: Module, banks: Sequence[Sequence[Slot]]) -> None:
         """Rows of words, from even and odd memories in turn."""

@@ -27,7 +27,7 @@ def section(story: FrameStory) -> Section:
         roofs = {
             f"array, {mode.replace('x', ' × ')} bits": config.macs_per_cycle(mode) * giga
             for mode in MODES
-            if config.array.runs(mode) == mode
+            if config.array.macs(mode) and config.array.runs(mode) == mode
         }
         if config.engines.linear_lanes:
             roofs["linear engine"] = config.engines.linear_lanes * giga
