@@ -65,13 +65,19 @@ class Simulation:
         return {name: field.get(seen) for name, field in self.outputs.items()}
 
 
-def compiled(component: wiring.Component, cache: Path | None = None) -> Simulation:
+def compiled(
+    component: wiring.Component, cache: Path | None = None, peeked: bool = False
+) -> Simulation:
     """Compile a component; what was compiled before comes from ``cache`` (the user's by default).
+    ``peeked``: with ``esca_peek``, by which another design sees outputs before the edge that takes
+    the inputs.
 
     EscaError where a tool is missing or fails.
     """
     text = _ZEROS.sub("", rtlil_text(component, _NAME))
     harness = _harness(ports(component, wiring.In), ports(component, wiring.Out))
+    if peeked:
+        harness += _PEEK
     cache = cache or cache_folder()
     how = (*_commands(text), *_FLAGS, str(tool_versions()))
     key = hashlib.sha256("\0".join((text, harness, *how)).encode())
@@ -167,4 +173,14 @@ extern "C" void esca_run(void *design, uint64_t cycles, const uint32_t *in, uint
         top.step();
     }}
 }}
+"""
+
+_PEEK = """
+extern "C" void esca_peek(void *design, const uint32_t *in, uint32_t *out) {
+    Top &top = *static_cast<Top *>(design);
+    given(top, in);
+    top.p_clk.set<bool>(false);
+    top.step();
+    found(top, out);
+}
 """

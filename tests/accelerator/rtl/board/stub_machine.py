@@ -5,8 +5,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.axi import ADDRESS_BITS, Axi
-from esca.accelerator.rtl.board.core import BoardCore
 from esca.accelerator.rtl.board.sdram_part import ULX3S_SDRAM
+from esca.accelerator.rtl.board.shell import BoardSettings
 from esca.accelerator.rtl.fetch import BEAT_BYTES
 
 CLOCK = 50e6
@@ -89,5 +89,4 @@ class StubMachine(wiring.Component):
         return m
 
 
-def stub_core() -> BoardCore:
-    return BoardCore(StubMachine(), CONFIG, ULX3S_SDRAM, CLOCK, DIVISOR)
+SETTINGS = BoardSettings(ULX3S_SDRAM, CLOCK, DIVISOR, CONFIG)

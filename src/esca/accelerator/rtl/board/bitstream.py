@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from esca.accelerator.config import AcceleratorConfig, config_hash
-from esca.accelerator.rtl.board.core import board_core
+from esca.accelerator.rtl.board.core import BoardCore, board_settings
 from esca.accelerator.rtl.board.sdram_part import ULX3S_SDRAM
 from esca.accelerator.rtl.board.uart import baud_divisor
 from esca.accelerator.rtl.board.ulx3s import NAME, Ulx3s, constraints
 from esca.accelerator.rtl.emit import rtlil_text, tool_versions
 from esca.accelerator.rtl.implement import KINDS
 from esca.accelerator.rtl.tools import run_tool, run_yosys
+from esca.accelerator.rtl.top import Top
 
 DEVICE, PACKAGE = "85k", "CABGA381"
 STEPS = 4
@@ -61,7 +62,8 @@ def build_bitstream(
     """Make ``ulx3s.v``, ``ulx3s.lpf`` and ``ulx3s.bit`` in ``folder``. A clock that is missed is a
     result, not an error. EscaError for what hardware is not made for, and where a tool fails.
     """
-    core = board_core(config, ULX3S_SDRAM, clock_hertz, baud_divisor(clock_hertz, baud))
+    divisor = baud_divisor(clock_hertz, baud)
+    core = BoardCore(Top(config), board_settings(config, ULX3S_SDRAM, clock_hertz, divisor))
     board = Ulx3s(core, clock_hertz)
     tools = ", ".join(f"{tool} {number}" for tool, number in tool_versions().items())
     about = f"{NAME} with {config.name}, configuration {config_hash(config)}; {tools}"

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+from amaranth.lib import wiring
 from numpy.typing import NDArray
 
-from esca.accelerator.rtl.board.core import BoardCore
+from esca.accelerator.rtl.board.joined import Joined
 from esca.accelerator.rtl.board.sdram_model import SdramModel
+from esca.accelerator.rtl.board.shell import BoardSettings, BoardShell
 from esca.accelerator.rtl.board.uart import BITS
 from esca.accelerator.rtl.compiled import compiled
 
@@ -15,21 +17,29 @@ BLOCK = 4096
 
 
 class SimulatedBoard:
-    """``core`` with memory at its pins; a stream for :class:`esca.accelerator.rtl.board.host.Board`
-    that gives up after ``patience`` cycles without a byte.
-
-    ``image``: of memory. ``cycles`` so far; ``wrongs``: what memory would not have taken.
+    """A board with ``machine`` and memory; a stream for
+    :class:`esca.accelerator.rtl.board.host.Board` that gives up after ``patience`` cycles without a
+    byte. ``image``: of memory. ``cycles`` so far; ``leds`` in the last one.
     """
 
-    def __init__(self, core: BoardCore, clock_hertz: float, patience: int = 100_000) -> None:
-        self.divisor, self.patience = core.divisor, patience
-        self._simulation = compiled(core)
-        self._sdram = SdramModel(self._simulation, core, core.part, clock_hertz)
+    def __init__(
+        self, machine: wiring.Component, settings: BoardSettings, patience: int = 100_000
+    ) -> None:
+        self.divisor, self.patience = settings.divisor, patience
+        shell = BoardShell(machine, settings)
+        self._simulation = compiled(shell, peeked=True)
+        self._joined = Joined(self._simulation, shell, machine)
+        self._sdram = SdramModel(self._simulation, shell, settings.part, settings.clock_hertz)
         self.image = self._sdram.image
         self.cycles = 0
         self.leds = 0
         self._sending: list[NDArray[np.int64]] = []
-        self._line = _Line(core.divisor)
+        self._line = _Line(settings.divisor)
+
+    @property
+    def machine_cycles(self) -> int:
+        """Those in which the machine's clock ran."""
+        return self._joined.machine_cycles
 
     @property
     def wrongs(self) -> dict[str, int]:

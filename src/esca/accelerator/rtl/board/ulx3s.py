@@ -91,9 +91,7 @@ class Ulx3s(Elaboratable):
             ports["ftdi_rxd"].eq(core.tx),
             ports["led"].eq(core.leds[:LEDS]),
             ports["sdram_cke"].eq(pins.cke),
-            Cat(
-                ports[f"sdram_{name}"] for name in ("csn", "rasn", "casn", "wen")
-            ).eq(pins.command),
+            Cat(ports[f"sdram_{name}"] for name in ("csn", "rasn", "casn", "wen")).eq(pins.command),
             ports["sdram_a"].eq(pins.address),
             ports["sdram_ba"].eq(pins.bank),
             ports["sdram_dqm"].eq(pins.dqm),
