@@ -2,10 +2,12 @@
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from amaranth.back import rtlil
+from amaranth.hdl import Elaboratable, IOPort, Signal
 from amaranth.lib import wiring
 
 from esca.accelerator.rtl.modules import Modules
@@ -15,10 +17,15 @@ from esca.files import written_beside
 _PASSES = ("opt_clean", "memory_collect")
 
 
-def rtlil_text(component: wiring.Component, name: str) -> str:
-    """A component in Yosys' own language, without places in source files."""
+def rtlil_text(
+    component: Elaboratable, name: str, ports: Sequence[Signal | IOPort] | None = None
+) -> str:
+    """A component in Yosys' own language, without places in source files. ``ports``: of what is no
+    :class:`wiring.Component`.
+    """
     modules = Modules()
-    texts = [str(rtlil.convert(component, name=name, platform=modules, emit_src=False))]
+    top = rtlil.convert(component, name=name, platform=modules, ports=ports, emit_src=False)
+    texts = [str(top)]
     done: set[str] = set()
     while wanted := sorted(modules.described.keys() - done):
         for kind in wanted:

@@ -65,6 +65,10 @@ class HardwareProgram:
         turns = BankTurns(self.jobs, records, self.program.config)
         return simulate([one.job for one in self.jobs], SERVERS, turns, CONTROL_CYCLES)
 
+    def place(self, name: str) -> slice:
+        """Bytes of DRAM in which a map lies."""
+        return self._rows(name)[2]
+
     def _rows(self, name: str) -> tuple[TensorShape, int, slice]:
         tensor, bus = tensor_shapes(self.program.workload)[name], bus_bytes(self.program.config)
         address = self.maps[name]

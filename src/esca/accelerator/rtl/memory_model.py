@@ -1,11 +1,6 @@
 """A memory behind the AXI ports of a compiled simulation: fixed latency, or stalls by a seed."""
 
 import ctypes
-import hashlib
-import subprocess
-import tempfile
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +8,8 @@ from amaranth.lib import wiring
 from numpy.typing import NDArray
 
 from esca.accelerator.rtl.compiled import Simulation
+from esca.accelerator.rtl.native import native_library
 from esca.accelerator.rtl.ports import ports
-from esca.accelerator.rtl.tools import cache_folder, cxx
-from esca.errors import EscaError
 
 _INPUTS = ("ar__ready", "r__valid", "r__payload", "aw__ready", "w__ready", "b__valid")
 _OUTPUTS = (
@@ -41,7 +35,7 @@ class Memory:
         names: tuple[str, ...],
         size: int,
     ) -> None:
-        self._model = ctypes.CDLL(str(_library()))
+        self._model = ctypes.CDLL(str(native_library("esca.accelerator.rtl", "memory_model.cc")))
         self._model.memory_create.restype = _POINTER
         self._model.memory_create.argtypes = [_LONG, _LONG]
         self._model.memory_image.restype = ctypes.POINTER(ctypes.c_uint8)
@@ -99,23 +93,3 @@ def _places(component: wiring.Component, name: str) -> list[int]:
             port = first[flow].get(f"{name}__{member}")
             found.append(-1 if port is None else port.first)
     return [*found, (first[wiring.In][f"{name}__r__payload"].words - 1) * 4]
-
-
-def _library() -> Path:
-    """The model, compiled once."""
-    source = resources.files("esca.accelerator.rtl").joinpath("memory_model.cc").read_bytes()
-    cache = cache_folder()
-    made = cache / f"memory-{hashlib.sha256(source).hexdigest()}.so"
-    if made.is_file():
-        return made
-    compiler = cxx()
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as folder:
-        beside = Path(folder) / "memory.so"
-        flags = ("-std=c++17", "-O2", "-fPIC", "-shared", "-x", "c++", "-")
-        command = [compiler, "-o", str(beside), *flags]
-        done = subprocess.run(command, input=source, capture_output=True)
-        if done.returncode:
-            raise EscaError(f"rtl: {compiler}: {done.stderr.decode().splitlines()[0]}")
-        beside.replace(made)
-    return made
