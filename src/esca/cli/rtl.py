@@ -190,6 +190,7 @@ def verify_command(
     ] = None,
     texture: Annotated[int, typer.Option(help="With --avatar: side of the texture.")] = 256,
     part: Annotated[str, typer.Option(help="With --avatar: texture or decoder.")] = "decoder",
+    layer: Annotated[str, typer.Option(help="With --avatar: layers to run, a pattern.")] = "*",
     bits: Annotated[
         list[str] | None,
         typer.Option(help="With --avatar: w4a8-like, of convolutions, or mixed; repeat."),
@@ -208,7 +209,8 @@ def verify_command(
     if avatar is not None:
         if stalls:
             raise EscaError("rtl: --stalls goes with random programs, not with --avatar")
-        _verify_layers(preset or DEFAULT, (avatar, texture, part), bits or ["w8a8"], seed, as_json)
+        which = (avatar, texture, part, layer)
+        _verify_layers(preset or DEFAULT, which, bits or ["w8a8"], seed, as_json)
         return
     if bits is not None:
         raise EscaError("rtl: --bits goes with --avatar")
@@ -259,29 +261,31 @@ def verify_command(
 
 
 def _verify_layers(
-    preset: str, which: tuple[str, int, str], bits: list[str], seed: int, as_json: bool
+    preset: str, which: tuple[str, int, str, str], bits: list[str], seed: int, as_json: bool
 ) -> None:
     from esca.accelerator.rtl.engine_records import ENGINES
     from esca.accelerator.rtl.layer_checks import (
         LayerCheck,
-        check_layers,
+        LayerChecks,
         layer_data,
+        layer_line,
         layers_table,
     )
     from esca.accelerator.rtl.random_avatars import random_avatar
     from esca.accelerator.rtl.verify import Machine
 
-    variant, texture, part = which
+    variant, texture, part, pattern = which
     config = load_config(preset)
     made = AvatarConfig(cast(Variant, variant), texture)
     with progress("Building") as update:
         machine = Machine(config, engines=ENGINES if part == "decoder" else ())
         update(1, 1)
     checks: list[LayerCheck] = []
+    layers = LayerChecks(machine, part, seed)
     for name in bits:
-        quantized = random_avatar(made, name, seed)
-        with progress(f"Running {name}") as update:
-            checks += check_layers(machine, quantized, name, part, seed, update)
+        for check in layers.run(random_avatar(made, name, seed), name, pattern):
+            checks.append(check)
+            say(f"{name} {check.layer}: {layer_line(check)}", as_json)  # one may take minutes
     passed = all(check.passed for check in checks)
     rows = [layer_data(check) for check in checks]
     emit({"config": config.name, "passed": passed, "layers": rows}, as_json)

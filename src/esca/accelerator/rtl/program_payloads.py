@@ -161,7 +161,8 @@ class Payloads:
             case "linear_loads":
                 if one.rows is None:
                     return self.linear.load(number)
-                return self.linear.load_operand(self.tensors[one.rows[0]], self.maps[one.rows[0]])
+                name = one.rows[0]
+                return self.linear.load_operand(made.layer, self.tensors[name], self.maps[name])
             case "linear":
                 return self.linear.job(made)
             case "move" | "upsample" | "grid_sample":

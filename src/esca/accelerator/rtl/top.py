@@ -218,6 +218,7 @@ class Top(wiring.Component):
             linear.write.weights.eq(detail.weights),
             linear.write.half.eq(detail.half),
             linear.write.words.eq(detail.words),
+            linear.write.operand.eq(detail.operand),
             linear.write.row.eq(word.row),
             linear.write.word.eq(word.word),
             linear.write.data.eq(word.data),
