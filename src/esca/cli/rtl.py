@@ -263,7 +263,7 @@ def verify_command(
 def _verify_layers(
     preset: str, which: tuple[str, int, str, str], bits: list[str], seed: int, as_json: bool
 ) -> None:
-    from esca.accelerator.rtl.engine_records import ENGINES
+    from esca.accelerator.rtl.engine_records import PARTS
     from esca.accelerator.rtl.layer_checks import (
         LayerCheck,
         LayerChecks,
@@ -278,7 +278,7 @@ def _verify_layers(
     config = load_config(preset)
     made = AvatarConfig(cast(Variant, variant), texture)
     with progress("Building") as update:
-        machine = Machine(config, engines=ENGINES if part == "decoder" else ())
+        machine = Machine(config, parts=PARTS if part == "decoder" else ())
         update(1, 1)
     checks: list[LayerCheck] = []
     layers = LayerChecks(machine, part, seed)

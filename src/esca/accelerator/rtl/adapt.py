@@ -19,7 +19,7 @@ from esca.errors import EscaError
 @dataclass(frozen=True)
 class HardwareJob:
     """A job and the ``instruction`` that it comes from; of loads the ``rows`` (tensor, from, to)
-    that it brings.
+    that it brings, of residuals lines of the unit's raster.
     """
 
     job: Job
@@ -45,7 +45,8 @@ def adapted_jobs(
     instructions: Sequence[Instruction], workload: Workload, config: AcceleratorConfig
 ) -> list[HardwareJob]:
     """Jobs in program order. A load of rows of several tensors becomes one job each, a row takes
-    whole bus words, and no job takes less than a cycle.
+    whole bus words; a residual is loaded by lines of its unit's raster, a bus word a place; and no
+    job takes less than a cycle.
     """
     tensors, bus = tensor_shapes(workload), bus_bytes(config)
     place: list[int] = []  # the last job of each instruction
@@ -55,7 +56,13 @@ def adapted_jobs(
         job.after = [place[other] for other in job.after]
         job.reuses = [place[other] for other in job.reuses]
         job.cycles = max(1, job.cycles)
-        if instruction.op != "load_rows":
+        if instruction.op == "load_residual":
+            y0, y1, x0, x1 = instruction.raster
+            residual = workload.layers[instruction.layer].residual
+            assert residual is not None
+            lines = [(residual.name, line, line + 1) for line in range(y1 - y0)]
+            made += [HardwareJob(replace(job, cycles=x1 - x0), number, rows) for rows in lines]
+        elif instruction.op != "load_rows":
             made.append(HardwareJob(job, number))
         for rows in instruction.rows if instruction.op == "load_rows" else ():
             words = (rows[2] - rows[1]) * row_pitch(tensors[rows[0]], bus) // bus

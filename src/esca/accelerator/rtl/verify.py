@@ -67,15 +67,15 @@ class Verification:
 
 
 class Machine:
-    """The compiled hardware of a configuration with some ``engines``
-    (:data:`esca.accelerator.rtl.engine_records.ENGINES`), and memory of ``size`` bytes behind it.
+    """The compiled hardware of a configuration with some ``parts``
+    (:data:`esca.accelerator.rtl.engine_records.PARTS`), and memory of ``size`` bytes behind it.
     """
 
     def __init__(
-        self, config: AcceleratorConfig, size: int = MEMORY_BYTES, engines: Collection[str] = ()
+        self, config: AcceleratorConfig, size: int = MEMORY_BYTES, parts: Collection[str] = ()
     ) -> None:
-        self.config, self.size, self.engines = config, size, tuple(engines)
-        top = Top(config, engines)
+        self.config, self.size, self.parts = config, size, tuple(parts)
+        top = Top(config, parts)
         self.queues = top.queues
         self._simulation = compiled(top)
         self._memory = Memory(self._simulation, top, ("axi", "supply"), size)
@@ -136,7 +136,7 @@ def verify(
             f"rtl: the program is for {program.config.name} ({hashes[0]}), not for "
             f"{machine.config.name} ({hashes[1]})"
         )
-    made = hardware_program(program, machine.engines)
+    made = hardware_program(program, machine.parts)
     starts = made.starts()
     integers = {
         tensor.name: feeds[tensor.name].numpy().reshape(tensor.shape).astype(np.int64)
