@@ -260,6 +260,7 @@ def verify_command(
     ] = None,
     texture: Annotated[int, typer.Option(help="With --avatar: side of the texture.")] = 256,
     part: Annotated[str, typer.Option(help="With --avatar: texture or decoder.")] = "decoder",
+    layer: Annotated[str, typer.Option(help="With --avatar: layers to run, a pattern.")] = "*",
     bits: Annotated[
         list[str] | None,
         typer.Option(help="With --avatar: w4a8-like, of convolutions, or mixed; repeat."),
@@ -280,11 +281,12 @@ def verify_command(
     if avatar is not None:
         if stalls:
             raise EscaError("rtl: --stalls goes with random programs, not with --avatar")
-        from esca.accelerator.rtl.engine_records import ENGINES
+        from esca.accelerator.rtl.engine_records import PARTS
 
-        engines = ENGINES if part == "decoder" else ()
-        machine = _built(load_config(preset or DEFAULT), simulator, unknown, engines)
-        _verify_layers(machine, (avatar, texture, part), bits or ["w8a8"], seed, as_json)
+        parts = PARTS if part == "decoder" else ()
+        machine = _built(load_config(preset or DEFAULT), simulator, unknown, parts)
+        which = (avatar, texture, part, layer)
+        _verify_layers(machine, which, bits or ["w8a8"], seed, as_json)
         return
     if bits is not None:
         raise EscaError("rtl: --bits goes with --avatar")
@@ -347,7 +349,7 @@ def _built(
     config: AcceleratorConfig,
     simulator: str,
     unknown: int | None,
-    engines: Collection[str] = (),
+    parts: Collection[str] = (),
 ) -> "Machine":
     from esca.accelerator.rtl.compiled import compiled
     from esca.accelerator.rtl.verify import Build, Machine
@@ -362,30 +364,32 @@ def _built(
     if unknown is not None and simulator != "verilator":
         raise EscaError("rtl: --unknown goes with --simulator verilator")
     with progress("Building") as update:
-        machine = Machine(config, engines=engines, build=builds[simulator])
+        machine = Machine(config, parts=parts, build=builds[simulator])
         update(1, 1)
     return machine
 
 
 def _verify_layers(
-    machine: "Machine", which: tuple[str, int, str], bits: list[str], seed: int, as_json: bool
+    machine: "Machine", which: tuple[str, int, str, str], bits: list[str], seed: int, as_json: bool
 ) -> None:
     from esca.accelerator.rtl.layer_checks import (
         LayerCheck,
-        check_layers,
+        LayerChecks,
         layer_data,
+        layer_line,
         layers_table,
     )
     from esca.accelerator.rtl.random_avatars import random_avatar
 
-    variant, texture, part = which
+    variant, texture, part, pattern = which
     config = machine.config
     made = AvatarConfig(cast(Variant, variant), texture)
     checks: list[LayerCheck] = []
+    layers = LayerChecks(machine, part, seed)
     for name in bits:
-        quantized = random_avatar(made, name, seed)
-        with progress(f"Running {name}") as update:
-            checks += check_layers(machine, quantized, name, part, seed, update)
+        for check in layers.run(random_avatar(made, name, seed), name, pattern):
+            checks.append(check)
+            say(f"{name} {check.layer}: {layer_line(check)}", as_json)  # one may take minutes
     passed = all(check.passed for check in checks)
     rows = [layer_data(check) for check in checks]
     emit({"config": config.name, "passed": passed, "layers": rows}, as_json)

@@ -17,7 +17,16 @@ class DrainBench(wiring.Component):
         self.inner = Drain(p, sizes)
         inner = self.inner.signature.members
         names = ("start", "there", "head", "drained", "constants", "extras_write")
-        names += ("store_start", "store", "ending", "resulting", "alarm", "drain", "drain_address")
+        names += (
+            "residual_write",
+            "store_start",
+            "store",
+            "ending",
+            "resulting",
+            "alarm",
+            "drain",
+            "drain_address",
+        )
         super().__init__(
             {
                 **{name: inner[name] for name in names},

@@ -71,11 +71,13 @@ def random_constants(layer, rng, texel_bits: int, slope: bool, ramp: bool) -> La
     if texel_bits:
         made = factors((1, channels), grid / 2**texel_bits)
         tables["texel_mantissa"], tables["texel_shift"] = made
+    tables["residual"] = np.array([1 << 16, 16 - int(rng.integers(0, 5))])
     if ramp:
         tables["ramp_mantissa"], tables["ramp_shift"] = factors((1, channels), grid / 2**12)
         tables["ramp_start"] = rng.integers(-(2**26), 2**26, (1, channels, 2))
         tables["ramp_step"] = rng.integers(-(2**21), 2**21, (1, channels, 2))
     scalars = {"guard": guard, "zero": int(rng.integers(0, top + 1)), "top": top}
+    scalars["residual_zero"] = int(rng.integers(0, 16))
     return LayerConstants(scalars | ({"slope": 13107} if slope else {}), tables)
 
 
@@ -104,7 +106,7 @@ class Inputs:
 @dataclass
 class LayerRun:
     """A layer of random integers on a bench: ``layout`` of its outputs in the banks, or ``stored``
-    chunk by chunk; ``texel``: bits of stored biases; or a ``ramp``.
+    chunk by chunk; ``texel``: bits of stored biases; or a ``ramp``; bits of a ``residual``.
     """
 
     p: Parameters
@@ -117,6 +119,7 @@ class LayerRun:
     texel: int = 0
     slope: bool = True
     ramp: bool = False
+    residual: int = 0
 
     def check(self, simulation) -> int:
         """Returns the number of units."""
@@ -130,6 +133,7 @@ class LayerRun:
         for number, unit in enumerate(self.units):
             rows = self._sums(unit)
             now = max(now, free + self._texels(unit, number % 2, free))
+            now = max(now, free + self._residuals(unit, number % 2, free))
             if self.stored and len(stores) > 1 and unit.chunk > len(stores) - 1:
                 now = max(now, stores[-2][1])
             # The queue shows a record from the cycle behind the start of the one before.
@@ -184,10 +188,12 @@ class LayerRun:
         sums = [self.rng.integers(-SUM, SUM, block.shape) for block in blocks]
         least = 1 << max(self.texel - 1, 0)
         self.texels = [self.rng.integers(-least, least, block.shape) for block in blocks]
-        for block, sum_, texel in zip(blocks, sums, self.texels, strict=True):
+        self.added = [self.rng.integers(0, 1 << self.residual, block.shape) for block in blocks]
+        maps = self.added if self.residual else [None] * len(blocks)
+        for block, sum_, texel, more in zip(blocks, sums, self.texels, maps, strict=True):
             added = [texel] if self.texel else []
             bias = self.constants.tables["bias"]
-            made = requantized(self.constants, block, sum_, bias, added, None)
+            made = requantized(self.constants, block, sum_, bias, added, more)
             self.wanted[slice(*block.channels), block.rows[:, None], block.columns] = made
         self.blocks = blocks
         ones = [np.ones(block.shape, int) for block in blocks]
@@ -209,6 +215,21 @@ class LayerRun:
             self.inputs.put(begin + address, extras_write=write)
         return len(words)
 
+    def _residuals(self, unit: Unit, half: int, begin: int) -> int:
+        """The same of a residual, a word a place."""
+        if not self.residual:
+            return 0
+        rows = drain_rows(self.blocks, unit.raster, self.added, self.p.columns)
+        size = self.p.columns * self.residual
+        for place, values in enumerate(rows):
+            held = int((values << self.residual * np.arange(self.p.columns)).sum())
+            part = int(self.rng.integers(0, 8 * self.sizes.bus_bytes // size))
+            data = held << size * part | int(self.rng.integers(0, 1 << size * part))
+            write = {"en": 1, "half": half, "place": place, "part": part, "data": data}
+            write["nibbles"] = int(self.residual == 4)
+            self.inputs.put(begin + place, residual_write=write)
+        return len(rows)
+
     def _head(self, unit: Unit, number: int):
         part, raster = unit.part, unit.raster
         place, result = NO_PLACE, NO_RESULT
@@ -225,6 +246,8 @@ class LayerRun:
             "texel": stored_code(self.texel),
             "ramp": int(self.ramp),
             "extras": number % 2,
+            "residual": int(self.residual > 0),
+            "residual_zero": self.constants.scalars["residual_zero"],
             "layer": layer_values(self.constants),
             "place": place,
             "result": result,

@@ -17,7 +17,7 @@ from esca.accelerator.rtl.params import Parameters
 from esca.errors import EscaError
 
 P = Parameters(4, 4, True, 4, False, 64, 4)
-SIZES = DrainSizes(8, 256, 64, 4, 256, 8, 128)
+SIZES = DrainSizes(8, 256, 64, 4, 256, 8, 128, True)
 TRANSPOSED = ("conv_transpose2d", (4, 4), 2, 1)
 THREE = ("conv_transpose2d", (3, 3), 2, 1)
 CONV = ("conv2d", (3, 3), 1, 1)
@@ -105,10 +105,19 @@ def test_ramps_are_added_up(layer, config, simulation, entry, lines):
     LayerRun(P, SIZES, tiling, rng, lines, stored=True, ramp=True).check(simulation)
 
 
+@pytest.mark.parametrize(("residual", "texel"), [(4, 0), (8, 8)])
+def test_residuals_are_added(layer, config, simulation, residual, texel):
+    tiling = tiling_of(layer, config, (*CONV, 8, "im2col", None), (6, 5))
+    run = LayerRun(
+        P, SIZES, tiling, np.random.default_rng(5), 2, stored=True, texel=texel, residual=residual
+    )
+    run.check(simulation)
+
+
 def test_what_the_drain_is_not_made_for(layer, config):
     tiling = tiling_of(layer, config, (*CONV, 6, "im2col", None), (8, 8))
     layout = find_layout(tiling.layer.input, [tiling], 8)
-    with pytest.raises(EscaError, match="6 output channels stay on chip, expected a multiple of"):
+    with pytest.raises(EscaError, match="6 output channels stay on chip or have a residual"):
         place_values(tiling, (0, 0), (0, 1, 0, 8), layout)
     wide = tiling_of(layer, config, (*CONV, 1, "phases", (4, 1)), (8, 8))
     with pytest.raises(EscaError, match="outputs of one place lie in more than two rows"):

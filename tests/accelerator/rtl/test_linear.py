@@ -13,6 +13,9 @@ from esca.accelerator.rtl.results import READ_CYCLES
 
 SIZES = LinearSizes(8, 8, 4, 256)
 SENT_LATENCY = READ_CYCLES + 2
+PLACE = 7
+KEPT = 5
+"""Words of the operand and of what stays on chip."""
 WIDTHS = {"nibbles": 4, "bytes": 8, "words": 16}
 
 
@@ -69,15 +72,32 @@ def test_outputs_and_cycles(simulation, kind, inputs, outputs):
     rng = np.random.default_rng(inputs)
     operand = rng.integers(0, 256, inputs)
     jobs = [Job(rng, operand, count, kind, half) for half, count in enumerate(outputs)]
+    check_jobs(simulation, operand, jobs, chained=False)
+
+
+@pytest.mark.parametrize("outputs", [(24, 9), (3, 16)])
+def test_a_layer_reads_what_the_one_before_keeps(simulation, outputs):
+    rng = np.random.default_rng(1)
+    operand = rng.integers(0, 256, 20)
+    first = Job(rng, operand, outputs[0], "bytes", 0)
+    check_jobs(simulation, operand, [first, Job(rng, first.wanted, outputs[1], "words", 1)], True)
+
+
+def check_jobs(simulation, operand, jobs, chained):
+    """Jobs of one operand back to back; or the second takes what the first makes, ``chained``."""
     given = {}
-    at = put_words(given, operand_rows(operand), 0, {"weights": 0, "half": 0, "words": 0})
+    fields = {"weights": 0, "half": 0, "words": 0, "operand": PLACE}
+    at = put_words(given, operand_rows(operand), 0, fields)
     for job in jobs:
         rows = job.rows()
         words = (rows.shape[1] - CONSTANT_BYTES) // SIZES.bus_bytes
-        at = put_words(given, rows, at, {"weights": 1, "half": job.half, "words": words})
+        at = put_words(
+            given, rows, at, {"weights": 1, "half": job.half, "words": words, "operand": 0}
+        )
     start, ends = at, []
-    length = -(-inputs // SIZES.lanes)
-    for job in jobs:
+    for number, job in enumerate(jobs):
+        length = -(-job.weights.shape[1] // SIZES.lanes)
+        on_chip = chained and number == 1
         record = {
             "half": job.half,
             "words": length,
@@ -90,12 +110,17 @@ def test_outputs_and_cycles(simulation, kind, inputs, outputs):
                 "zero": job.zero,
                 "top": job.top,
             },
-            "format": FORMATS.index(kind),
+            "format": FORMATS.index(job.kind),
             "results": job.half,
+            "operand": KEPT if on_chip else PLACE,
+            "on_chip": int(on_chip),
+            "keep": int(chained and number == 0),
+            "kept": KEPT * SIZES.lanes // SIZES.bus_bytes,
         }
         put(given, start, {"start": 1, "record": record})
         start += len(job.wanted) * length
         ends.append(start)
+        start += SIZES.latency if chained else 0
     begins = ends[-1] + SIZES.latency
     stores = []
     for job in jobs:

@@ -22,7 +22,7 @@ from esca.errors import EscaError
 @dataclass(frozen=True)
 class HardwareJob:
     """A job and the ``instruction`` that it comes from; of loads the ``rows`` (tensor, from, to)
-    that it brings.
+    that it brings, of residuals lines of the unit's raster.
     """
 
     job: Job
@@ -48,7 +48,8 @@ def adapted_jobs(
     instructions: Sequence[Instruction], workload: Workload, config: AcceleratorConfig
 ) -> list[HardwareJob]:
     """Jobs in program order. A load of rows of several tensors becomes one job each, a row takes
-    whole bus words, no job takes less than a cycle, and DMA prepares each of its own.
+    whole bus words; a residual is loaded by lines of its unit's raster, a bus word a place; no job
+    takes less than a cycle, and DMA prepares each of its own.
     """
     tensors, bus = tensor_shapes(workload), bus_bytes(config)
     place: list[int] = []  # the last job of each instruction
@@ -62,7 +63,13 @@ def adapted_jobs(
         if job.queue == "weights":
             # It starts the feed, which starts the array: control takes its time twice.
             job.latency += CONTROL_CYCLES
-        if instruction.op != "load_rows":
+        if instruction.op == "load_residual":
+            y0, y1, x0, x1 = instruction.raster
+            residual = workload.layers[instruction.layer].residual
+            assert residual is not None
+            line = replace(job, cycles=x1 - x0 + setup)
+            made += [HardwareJob(line, number, (residual.name, y, y + 1)) for y in range(y1 - y0)]
+        elif instruction.op != "load_rows":
             made.append(HardwareJob(job, number))
         for rows in instruction.rows if instruction.op == "load_rows" else ():
             words = (rows[2] - rows[1]) * row_pitch(tensors[rows[0]], bus) // bus

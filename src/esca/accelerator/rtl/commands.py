@@ -14,7 +14,7 @@ from amaranth.lib import data
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.rtl import records
 from esca.accelerator.rtl.drain_records import EPILOGUE, STORE
-from esca.accelerator.rtl.engine_records import GRID_SAMPLE, LOAD_WINDOW, MOVE, UPSAMPLE
+from esca.accelerator.rtl.engine_records import ENGINES, GRID_SAMPLE, LOAD_WINDOW, MOVE, UPSAMPLE
 from esca.accelerator.rtl.feed_record import feed_record
 from esca.accelerator.rtl.linear_records import LINEAR, LOAD_LINEAR
 from esca.accelerator.rtl.streams import STREAM
@@ -97,10 +97,11 @@ def queue_names(config: AcceleratorConfig, others: bool = True) -> tuple[str, ..
     return tuple(name for name in _RESULTS if name in wanted)
 
 
-def built_queues(config: AcceleratorConfig, engines: Collection[str]) -> tuple[CommandQueue, ...]:
+def built_queues(config: AcceleratorConfig, parts: Collection[str]) -> tuple[CommandQueue, ...]:
     """Queues of the machine that is built: the array's, those of the linear engine, and those of
-    some ``engines`` (:data:`esca.accelerator.rtl.engine_records.ENGINES`).
+    the engines among some ``parts`` (:data:`esca.accelerator.rtl.engine_records.PARTS`).
     """
+    engines = tuple(name for name in ENGINES if name in parts)
     linear = ("linear", "linear_loads", "linear_stores")
     names = queue_names(config, others=False)
     more = linear if config.engines.linear_lanes else ()

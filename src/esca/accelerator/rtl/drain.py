@@ -24,6 +24,7 @@ from esca.accelerator.rtl.place_outputs import PLACE_LATENCY, PlaceOutputs, targ
 from esca.accelerator.rtl.place_results import RESULT_LATENCY, PlaceResults, runs_shape
 from esca.accelerator.rtl.ramps import Ramps
 from esca.accelerator.rtl.requantize import LAYER, Lane
+from esca.accelerator.rtl.residuals import Residuals, residual_write
 from esca.accelerator.rtl.results import RUNS_LEAD, Results
 from esca.errors import EscaError
 
@@ -41,7 +42,8 @@ LEAST_LATENCY = 6
 class DrainSizes:
     """``latency`` of the epilogue in cycles; ``constants`` of columns; ``bank_words`` of a
     sub-bank; bytes of a bus word, of a half of the texel biases and of a
-    word of the results; such words in both halves, of even rows or of odd ones.
+    word of the results; such words in both halves, of even rows or of odd ones. ``residuals``:
+    whether units may add a map.
     """
 
     latency: int
@@ -51,6 +53,7 @@ class DrainSizes:
     extras_bytes: int
     result_bytes: int
     result_words: int
+    residuals: bool = False
 
     @property
     def lane_latency(self) -> int:
@@ -58,7 +61,9 @@ class DrainSizes:
         return self.latency - DRAIN_LATENCY - ASSEMBLE_LATENCY - FIRST_LATENCY
 
 
-def drain_sizes(config: AcceleratorConfig, constants: int = 4096) -> DrainSizes:
+def drain_sizes(
+    config: AcceleratorConfig, constants: int = 4096, residuals: bool = False
+) -> DrainSizes:
     """Sizes of a configuration; EscaError for what the drain is not made for."""
     engines, array, where = config.engines, config.array, f"rtl: {config.name}: "
     lanes = min(engines.epilogue_lanes, array.columns)
@@ -82,7 +87,14 @@ def drain_sizes(config: AcceleratorConfig, constants: int = 4096) -> DrainSizes:
     wide = max(bus, 2 * array.columns)
     words = 1 << power_above(quarter // wide)
     return DrainSizes(
-        engines.epilogue_latency_cycles, constants, bank_words(config), bus, quarter, wide, words
+        engines.epilogue_latency_cycles,
+        constants,
+        bank_words(config),
+        bus,
+        quarter,
+        wide,
+        words,
+        residuals,
     )
 
 
@@ -92,8 +104,8 @@ class Drain(wiring.Component):
     the epilogue's latency: its outputs are where the next cycle finds them.
 
     ``drain`` .. ``drained``: of the accumulators. ``constants``: written before a frame.
-    ``extras_write``: words of texel biases. ``writes`` of the banks. ``store_start``, ``store``,
-    ``sent``: of stores.
+    ``extras_write``: words of texel biases, ``residual_write``: of maps that are added. ``writes``
+    of the banks. ``store_start``, ``store``, ``sent``: of stores.
     """
 
     def __init__(self, p: Parameters, sizes: DrainSizes) -> None:
@@ -116,6 +128,7 @@ class Drain(wiring.Component):
                 "drained": In(data.ArrayLayout(signed(SUM_BITS), p.columns)),
                 "constants": In(constants_write(sizes.constants)),
                 "extras_write": In(self.extras.signature.members["write"].shape),
+                "residual_write": In(residual_write(p, sizes.bus_bytes)),
                 "writes": Out(accesses_shape(p, sizes.bank_words)),
                 "store_start": In(1),
                 "store": In(STORE),
@@ -159,6 +172,15 @@ class Drain(wiring.Component):
         valid = delayed(m, step.drains, 1, DRAIN_LATENCY + sizes.lane_latency)
         rising = delayed(m, held.ramp, 1, DRAIN_LATENCY)
         turn = delayed(m, step.turn, step.turn.shape(), DRAIN_LATENCY)
+        if sizes.residuals:
+            m.submodules.residuals = residuals = Residuals(p, sizes.bus_bytes)
+            m.d.comb += [
+                residuals.write.eq(self.residual_write),
+                residuals.row.eq(step.address),
+                residuals.half.eq(held.extras),
+                residuals.on.eq(held.residual),
+                residuals.zero.eq(held.residual_zero),
+            ]
         alarms, values = [], []
         for number in range(p.lanes):
             lane = place(m, platform, f"lane_{number}", "lane", lambda: Lane(sizes.lane_latency))
@@ -171,6 +193,8 @@ class Drain(wiring.Component):
                         lane.texel.eq(Mux(rising, ramps.values[column], extras.values[column])),
                         lane.column.eq(constants.active[column]),
                     ]
+                    if sizes.residuals:
+                        m.d.comb += lane.residual.eq(residuals.values[column])
             alarms.append(lane.alarm)
             values.append(lane.value)
         wrong = delayed(m, Cat(alarms).any(), 1, 1) & delayed(m, valid, 1, 1)

@@ -75,6 +75,8 @@ EPILOGUE = data.StructLayout(
         "texel": 2,
         "ramp": 1,
         "extras": 1,
+        "residual": 1,
+        "residual_zero": 8,
         "layer": LAYER,
         "place": PLACE,
         "result": RESULT,
@@ -82,7 +84,7 @@ EPILOGUE = data.StructLayout(
 )
 """A unit of ``lines`` x ``length`` raster places in a ``half`` of the accumulators; the first of
 its columns' ``constants``; code of the bits of ``texel`` biases, which lie in half ``extras``, or a
-``ramp`` in their place.
+``ramp`` in their place; a ``residual`` with its zero point, in that half of its memory.
 """
 
 STORE = data.StructLayout(

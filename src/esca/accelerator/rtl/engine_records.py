@@ -12,6 +12,9 @@ from esca.accelerator.rtl.streams import COORDINATE_BITS
 ENGINES = ("move", "upsample", "grid_sample")
 """Engines beside the array that a machine may be built with."""
 
+PARTS = (*ENGINES, "residual")
+"""These, and what of the epilogue not every machine has: that it adds a map."""
+
 WINDOW_BITS = 14
 """Bits of an address in an engine's memory."""
 

@@ -1,7 +1,7 @@
 """The record of an epilogue: what hardware is told of a unit's outputs."""
 
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 from esca.accelerator.constants import LayerConstants
 from esca.accelerator.layout import Layout
@@ -41,33 +41,49 @@ def layer_values(constants: LayerConstants) -> Values:
     }
 
 
-def place_values(tiling: Tiling, part: Part, raster: Raster, layout: Layout) -> Values:
-    """Where a unit's outputs go in the banks; EscaError unless every raster place makes
-    neighbouring channels of one pixel, in whole groups of columns.
+class UnitPlaces(NamedTuple):
+    """Outputs of a unit: its first raster place has channels from ``channel`` on of the pixel
+    ``first`` (y, x), and the next places are a ``step`` away.
     """
-    p, name = tiling.passes[part[0]], tiling.layer.name
-    columns, channels = tiling.array.columns, p.out_channels
-    if channels % columns:
+
+    first: tuple[int, int]
+    step: tuple[int, int]
+    channel: int
+
+
+def unit_places(tiling: Tiling, part: Part, raster: Raster) -> UnitPlaces:
+    """EscaError unless every raster place makes neighbouring channels of one pixel, in whole groups
+    of columns.
+    """
+    p, columns = tiling.passes[part[0]], tiling.array.columns
+    if p.out_channels % columns:
         raise EscaError(
-            f"rtl: layer {name!r}: {channels} output channels stay on chip, expected a multiple of "
-            f"array.columns ({columns})"
+            f"rtl: layer {tiling.layer.name!r}: {p.out_channels} output channels stay on chip or "
+            f"have a residual, expected a multiple of array.columns ({columns})"
         )
-    low = p.first_columns[part[1]]
-    position, channel = divmod(low, channels)
+    position, channel = divmod(p.first_columns[part[1]], p.out_channels)
     q_y, q_x = divmod(position, p.x.positions)
     y, x = output_axes(tiling, p)
-    first_y = raster[0] * y.step + y.first + q_y
-    if y.step > layout.ring_rows:
-        raise EscaError(f"rtl: layer {name!r}: a ring of {layout.ring_rows} rows is too small")
+    first = raster[0] * y.step + y.first + q_y, raster[2] * x.step + x.first + q_x
+    return UnitPlaces(first, (y.step, x.step), channel)
+
+
+def place_values(tiling: Tiling, part: Part, raster: Raster, layout: Layout) -> Values:
+    """Where a unit's outputs go in the banks; EscaError for what :func:`unit_places` refuses."""
+    (first_y, first_x), (step_y, step_x), channel = unit_places(tiling, part, raster)
+    if step_y > layout.ring_rows:
+        raise EscaError(
+            f"rtl: layer {tiling.layer.name!r}: a ring of {layout.ring_rows} rows is too small"
+        )
     atom = channel // layout.atom
     return {
         "on": 1,
         "layout": layout.record(),
         "first_y": first_y,
         "ring_y": first_y % layout.ring_rows,
-        "first_x": raster[2] * x.step + x.first + q_x,
-        "step_y": y.step,
-        "step_x": x.step,
+        "first_x": first_x,
+        "step_y": step_y,
+        "step_x": step_x,
         "height": layout.tensor.height,
         "width": layout.tensor.width,
         "bank": atom % layout.rows,

@@ -19,7 +19,7 @@ three records of some 46 words together, and the shortest ones last little longe
 """
 
 BEAT_BYTES = BEAT_WORDS * WORD_BITS // 8
-AHEAD = 4
+AHEAD = 8
 """Records of a queue that are fetched ahead at least."""
 
 ENTRY_WORDS = 2

@@ -86,8 +86,8 @@ class HardwareProgram:
         return unpacked_rows(tensor, image[place].reshape(tensor.height, -1))
 
 
-def hardware_program(program: MachineProgram, engines: Collection[str] = ()) -> HardwareProgram:
-    """For a machine with ``engines``. EscaError for what hardware is not built for; it names the
+def hardware_program(program: MachineProgram, parts: Collection[str] = ()) -> HardwareProgram:
+    """For a machine with some ``parts``. EscaError for what hardware is not built for; it names the
     layer or the instruction.
     """
     config = program.config
@@ -102,14 +102,14 @@ def hardware_program(program: MachineProgram, engines: Collection[str] = ()) -> 
     maps = {name: places.add_map(tensors[name]) for name in (*inputs, *sorted(stored))}
     weights = program_weights(whole, places)
     layouts = region_layouts(whole)
-    made = Payloads(p, bus, whole, chunks, maps, layouts, weights, places, engines)
+    made = Payloads(p, bus, whole, chunks, maps, layouts, weights, places, parts)
     timed = made.timed()
     jobs = adapted_jobs(timed.instructions, timed.workload, config)
     fed = with_feed(
         adapted_jobs(timed.instructions, timed.workload, config),
         config.memory.dram_latency_cycles,
     )
-    queues = built_queues(config, engines)
+    queues = built_queues(config, parts)
     payloads = [made.payload(one) for one in fed]
     directory, stream = load_image(encoded_records(queues, fed, payloads), places)
     image = np.zeros(places.end, np.uint8)

@@ -1,7 +1,8 @@
 """Layers of a quantized graph on the compiled hardware, one by one, held against the simulator."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from torch import Tensor
 from esca.accelerator.axes import Ints
 from esca.accelerator.compiler import compile_layer
 from esca.accelerator.config import AcceleratorConfig
-from esca.accelerator.program import MachineProgram, Step
+from esca.accelerator.program import MachineProgram, Step, program_text
 from esca.accelerator.rtl.verify import Machine, Verification, verify
 from esca.accelerator.workload import quantized_workload
 from esca.errors import EscaError
+from esca.files import contents_sha256
 from esca.quantization.quantize import QuantizedGraph
 from esca.runtime.integer import COORDINATE_BITS
 
@@ -37,29 +39,43 @@ class LayerCheck:
         return self.verification is not None and self.verification.passed
 
 
-def check_layers(
-    machine: Machine,
-    quantized: QuantizedGraph,
-    bits: str,
-    part: str = "decoder",
-    seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-) -> Iterator[LayerCheck]:
-    """Every layer of a ``part`` by itself, from random integers that come from DRAM to an output
-    that goes there. ``bits`` is what the checks are called by.
+class LayerChecks:
+    """Layers of a ``part`` by themselves on a ``machine``, from random integers that come from DRAM
+    to an output that goes there. What is the same program with the same integers runs once.
     """
-    layers = quantized_workload(quantized, "layers", part).layers
-    for number, layer in enumerate(layers):
-        values = layer.output.values
-        try:
-            program = compile_layer(quantized, machine.config, layer.name)
-            found = verify(machine, program, random_feeds(program, seed))
-        except EscaError as error:
-            yield LayerCheck(bits, layer.name, values, None, str(error))
-        else:
-            yield LayerCheck(bits, layer.name, values, found)
-        if progress:
-            progress(number + 1, len(layers))
+
+    def __init__(self, machine: Machine, part: str = "decoder", seed: int = 0) -> None:
+        self.machine, self.part, self.seed = machine, part, seed
+        self._known: dict[str, Verification] = {}
+
+    def run(self, quantized: QuantizedGraph, bits: str, pattern: str = "*") -> Iterator[LayerCheck]:
+        """Layers whose names match a ``pattern``; ``bits`` is what the checks are called by."""
+        for layer in quantized_workload(quantized, "layers", self.part).layers:
+            if not fnmatchcase(layer.name, pattern):
+                continue
+            values = layer.output.values
+            try:
+                program = compile_layer(quantized, self.machine.config, layer.name)
+                found = self._verified(program)
+            except EscaError as error:
+                yield LayerCheck(bits, layer.name, values, None, str(error))
+            else:
+                yield LayerCheck(bits, layer.name, values, found)
+
+    def _verified(self, program: MachineProgram) -> Verification:
+        feeds = random_feeds(program, self.seed)
+        tables = {
+            f"{number}.{name}": table
+            for number, step in enumerate(program.steps)
+            for name, table in step.constants.tables.items()
+        }
+        fed = {f"feed.{name}": values.numpy() for name, values in feeds.items()}
+        scalars = [dict(step.constants.scalars) for step in program.steps]
+        header = {"program": program_text(program), "scalars": scalars}
+        key = contents_sha256(header, {"image": program.image, **tables, **fed})
+        if key not in self._known:
+            self._known[key] = verify(self.machine, program, feeds)
+        return self._known[key]
 
 
 def random_feeds(program: MachineProgram, seed: int) -> dict[str, Tensor]:
@@ -127,7 +143,7 @@ def layers_table(checks: Sequence[LayerCheck]) -> str:
     why layers are refused.
     """
     columns = [*dict.fromkeys(check.bits for check in checks)]
-    cells = {(check.layer, check.bits): _cell(check) for check in checks}
+    cells = {(check.layer, check.bits): layer_line(check) for check in checks}
     layers = [*dict.fromkeys(check.layer for check in checks)]
     wide = max(map(len, layers), default=0)
     lines = [" " * wide + "".join(f"  {name:>22}" for name in columns)]
@@ -140,7 +156,8 @@ def layers_table(checks: Sequence[LayerCheck]) -> str:
     return "\n".join([*lines, *reasons]) + "\n"
 
 
-def _cell(check: LayerCheck) -> str:
+def layer_line(check: LayerCheck) -> str:
+    """In a few words: its cycles where all is equal, else what is not."""
     found = check.verification
     if found is None:
         return "refused"

@@ -16,8 +16,8 @@ from esca.accelerator.rtl.drain_records import FORMATS, STORE
 from esca.accelerator.rtl.linear_records import (
     CONSTANT_BYTES,
     LINEAR,
-    MOST_INPUTS,
     MOST_OUTPUTS,
+    OPERAND_BYTES,
     WEIGHT_BYTES,
 )
 from esca.accelerator.rtl.modules import place
@@ -73,7 +73,7 @@ def linear_sizes(config: AcceleratorConfig) -> LinearSizes:
 class Linear(wiring.Component):
     """``start`` comes with ``record`` in the cycle before the job's first; ``ending`` in its last,
     ``resulting`` as many cycles behind as its latency. ``write``: bus ``word`` of a ``row`` of
-    weights and constants, of which ``words`` are weights, or of the operand. ``store_start``,
+    weights and constants, of which ``words`` are weights, or of an ``operand``. ``store_start``,
     ``store``, ``sent``: of its stores. ``alarm``: a requantized sum leaves 32 bits.
     """
 
@@ -86,6 +86,7 @@ class Linear(wiring.Component):
             "weights": 1,
             "half": 1,
             "words": 12,
+            "operand": 8,
             "row": 12,
             "word": ROW_BITS,
             "data": 8 * bus,
@@ -108,10 +109,11 @@ class Linear(wiring.Component):
         """Memories and a counter; products; a lane of the epilogue; words of results."""
         m, sizes = Module(), self.sizes
         width = 8 * sizes.lanes
-        rows, inputs = WEIGHT_BYTES // sizes.lanes, MOST_INPUTS // sizes.lanes
+        rows, inputs = WEIGHT_BYTES // sizes.lanes, OPERAND_BYTES // sizes.lanes
         constant = 8 * CONSTANT_BYTES
         weights = m.submodules.weights = Memory(shape=width, depth=2 * rows, init=[])
         operand = m.submodules.operand = Memory(shape=width, depth=inputs, init=[])
+        kept = m.submodules.kept = Memory(shape=width, depth=inputs, init=[])
         constants = m.submodules.constants = Memory(shape=constant, depth=2 * MOST_OUTPUTS, init=[])
         self._load(m, weights, operand, constants)
         busy, held = Signal(), Signal(LINEAR)
@@ -137,15 +139,17 @@ class Linear(wiring.Component):
                 last_output.eq(self.record.outputs - 1),
                 *(counter.eq(0) for counter in (at, word, output)),
             ]
-        reads = [memory.read_port() for memory in (weights, operand, constants)]
+        reads = [memory.read_port() for memory in (weights, operand, constants, kept)]
         m.d.comb += [
             reads[0].addr.eq(at + Mux(held.half, rows, 0)),
-            reads[1].addr.eq(word),
+            reads[1].addr.eq(held.operand + word),
             reads[2].addr.eq(
                 delayed(m, output + Mux(held.half, MOST_OUTPUTS, 0), 11, SUM_LATENCY - 2)
             ),
+            reads[3].addr.eq(held.operand + word),
         ]
-        operands = [delayed(m, read.data, width, 1) for read in reads[:2]]
+        taken = Mux(delayed(m, held.on_chip, 1, 1), reads[3].data, reads[1].data)
+        operands = [delayed(m, value, width, 1) for value in (reads[0].data, taken)]
         first_word = delayed(m, word == 0, 1, SUM_LATENCY - 1)
         total = self._sums(m, operands[0], operands[1], first_word)
         left = sizes.latency - SUM_LATENCY - PLACE_LATENCY
@@ -160,12 +164,15 @@ class Linear(wiring.Component):
             lane.layer.eq(delayed(m, held.layer, LAYER, SUM_LATENCY)),
             self.alarm.eq(lane.alarm & made),
         ]
-        first = delayed(m, output == 0, 1, sizes.latency - PLACE_LATENCY)
-        where = data.StructLayout({name: LINEAR.members[name] for name in ("format", "results")})
+        first = delayed(m, output == 0, 1, sizes.latency)
+        names = ("format", "results", "keep", "kept")
+        where = data.StructLayout({name: LINEAR.members[name] for name in names})
         target = Signal(where)
-        m.d.comb += [target.format.eq(held.format), target.results.eq(held.results)]
-        target = delayed(m, target, where, sizes.latency - PLACE_LATENCY)
-        self._results(m, lane.value, made, first, target)
+        m.d.comb += [target[name].eq(held[name]) for name in names]
+        late = delayed(m, target, where, sizes.latency)
+        value = delayed(m, lane.value, VALUE_BITS, PLACE_LATENCY)
+        filled = self._results(m, value, delayed(m, last, 1, sizes.latency), first, late)
+        self._keep(m, kept, filled, late)
         return m
 
     def _load(self, m: Module, weights: Memory, operand: Memory, constants: Memory) -> None:
@@ -181,7 +188,7 @@ class Linear(wiring.Component):
             begins.eq((write.row == 0) & (write.word == 0)),
             mine.eq(write.word < write.words),
             at.eq(Mux(begins, 0, next_at)),
-            here.eq(Mux(write.weights, at, write.word)),
+            here.eq(Mux(write.weights, at, (write.operand << inner) + write.word)),
         ]
         with m.If(write.en & write.weights):
             m.d.sync += next_at.eq(at + mine)
@@ -214,10 +221,10 @@ class Linear(wiring.Component):
         m.d.sync += total.eq(whole + Mux(first, 0, total))
         return total
 
-    def _results(self, m: Module, value: Value, made: Value, first: Value, held: data.View) -> None:
-        """Values of one size fill bus words."""
-        later = [delayed(m, one, one.shape(), PLACE_LATENCY) for one in (value, made, first, held)]
-        value, made, first, held = later
+    def _results(
+        self, m: Module, value: Value, made: Value, first: Value, held: data.View
+    ) -> data.View:
+        """Values of one size fill bus words, which are returned."""
         store = m.submodules.store = self.store_words
         fill = m.submodules.fill = WordFill(self.sizes.bus_bytes, store.words)
         m.d.comb += [
@@ -231,3 +238,18 @@ class Linear(wiring.Component):
             store.store.eq(self.store),
         ]
         wiring.connect(m, wiring.flipped(self.sent), store.sent)
+        written: data.View = fill.write
+        return written
+
+    def _keep(self, m: Module, kept: Memory, written: data.View, held: data.View) -> None:
+        """Results are operands of the next layer, too."""
+        bits = 8 * self.sizes.bus_bytes
+        inner = power_above(self.sizes.lanes // self.sizes.bus_bytes)
+        port = kept.write_port(granularity=bits)
+        place = Signal(9)
+        m.d.comb += [
+            place.eq(held.kept + written.address),
+            port.addr.eq(place >> inner),
+            port.data.eq(written.data.replicate(len(port.data) // bits)),
+            port.en.eq(Mux(written.en & held.keep, 1 << place[:inner], 0)),
+        ]

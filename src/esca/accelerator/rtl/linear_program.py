@@ -18,6 +18,7 @@ from esca.accelerator.rtl.linear_records import (
     CONSTANT_BYTES,
     MOST_INPUTS,
     MOST_OUTPUTS,
+    OPERAND_BYTES,
     WEIGHT_BYTES,
 )
 from esca.accelerator.rtl.records import pack
@@ -94,13 +95,45 @@ class LinearProgram:
         steps = {made.layer for made in program.instructions if made.op == "linear"}
         for number in steps:
             check_linear(program.steps[number].layer)
-        if len(steps) > 1:
-            names = ", ".join(program.steps[number].layer.name for number in sorted(steps))
-            raise EscaError(f"rtl: {names}: more than one linear layer in a program: not built")
+        # First words of operands that are loaded, by layer, and of those that stay on chip.
+        self.operands: dict[int, int] = {}
+        self.kept: dict[str, int] = {}
+        self.ends = {"loaded": 0, "kept": 0}
+        for number in sorted(steps):
+            self._place(number)
         for number, made in enumerate(program.instructions):
             if made.op == "load_weights" and program.steps[made.layer].engine == "linear":
                 rows = linear_rows(program, made, sizes)
                 self.pieces[number] = places.add(rows.size), rows
+
+    def _place(self, number: int) -> None:
+        """Where a layer's operand lies, and its output, if it stays on chip."""
+        program, layer = self.program, self.program.steps[number].layer
+        tensor, where = layer.input, f"rtl: layer {layer.name!r}: "
+        if (number, tensor.name) in program.regions:
+            self.operands[number] = self._taken("loaded", tensor)
+        elif tensor.name not in self.kept:
+            raise EscaError(f"{where}its operand stays on chip from another engine: not built")
+        made = layer.output
+        if (-1, made.name) not in program.regions:
+            return
+        readers = {step.engine for step in program.steps if made in step.layer.inputs}
+        if readers != {"linear"} or format_of(made) != "bytes":
+            raise EscaError(
+                f"{where}its output stays on chip, expected 8 bits for the linear engine alone"
+            )
+        self.kept[made.name] = self._taken("kept", made)
+
+    def _taken(self, memory: str, tensor: TensorShape) -> int:
+        """Where in a memory of operands a tensor's words begin."""
+        place = self.ends[memory]
+        self.ends[memory] = place + ceil(tensor.values / self.sizes.lanes)
+        if self.ends[memory] * self.sizes.lanes > OPERAND_BYTES:
+            raise EscaError(
+                f"rtl: tensor {tensor.name!r}: operands of the linear engine take more than "
+                f"{OPERAND_BYTES} bytes"
+            )
+        return place
 
     def load(self, number: int) -> Payload:
         """Of a load of weights."""
@@ -114,19 +147,27 @@ class LinearProgram:
             "weights": 1,
             "half": made.half,
             "words": (rows.shape[1] - CONSTANT_BYTES) // self.sizes.bus_bytes,
+            "operand": 0,
         }
 
-    def load_operand(self, tensor: TensorShape, address: int) -> Payload:
-        """Of a load of the operand."""
+    def load_operand(self, layer: int, tensor: TensorShape, address: int) -> Payload:
+        """Of a load of a layer's operand."""
         pitch = row_pitch(tensor, self.sizes.bus_bytes)
         size = {"dram": address, "row_bytes": pitch, "rows": 1, "pitch": pitch}
-        return {**size, "weights": 0, "half": 0, "words": 0}
+        return {**size, "weights": 0, "half": 0, "words": 0, "operand": self.operands[layer]}
 
     def job(self, made: Instruction) -> Payload:
         """Of the engine's job."""
         step = self.program.steps[made.layer]
-        layer = step.layer
+        layer, name = step.layer, step.layer.output.name
+        on_chip, kept = made.layer not in self.operands, self.kept.get(name, 0)
+        operand = self.kept[layer.input.name] if on_chip else self.operands[made.layer]
+        each = self.sizes.lanes // self.sizes.bus_bytes
         return {
+            "operand": operand,
+            "on_chip": int(on_chip),
+            "keep": int(name in self.kept),
+            "kept": kept * each + made.raster[2] // self.sizes.bus_bytes,
             "half": made.half,
             "words": lane_words(layer, self.sizes.lanes),
             "outputs": made.raster[3] - made.raster[2],

@@ -10,6 +10,9 @@ CONSTANT_BYTES = 16
 MOST_INPUTS = 1024
 """Values of an operand of the linear engine."""
 
+OPERAND_BYTES = 2048
+"""Of all operands of a program that are loaded, and of those that stay on chip."""
+
 MOST_OUTPUTS = 512
 """Outputs of one job."""
 
@@ -25,10 +28,11 @@ LOAD_LINEAR = data.StructLayout(
         "weights": 1,
         "half": 1,
         "words": 12,
+        "operand": 8,
     }
 )
 """``weights``: into ``half``, an output a row, ``words`` bus words of weights and behind them its
-constants; else the operand, one row.
+constants; else an operand, one row, from word ``operand`` on, of as many bytes as there are lanes.
 """
 
 LINEAR = data.StructLayout(
@@ -39,8 +43,13 @@ LINEAR = data.StructLayout(
         "layer": LAYER,
         "format": 2,
         "results": 1,
+        "operand": 8,
+        "on_chip": 1,
+        "keep": 1,
+        "kept": 9,
     }
 )
-"""``outputs``, each of ``words`` words of as many weights as there are lanes, from ``half``; they
-go in a ``format`` to half ``results``.
+"""``outputs``, each of ``words`` words of as many weights as there are lanes, from ``half``, for an
+operand from word ``operand`` on of those that were loaded or are ``on_chip``; they go in a
+``format`` to half ``results`` and, if ``keep``, to bus word ``kept`` of the operands on chip.
 """

@@ -41,6 +41,7 @@ from esca.accelerator.rtl.linear_program import LinearProgram
 from esca.accelerator.rtl.load_rows import check_loaded
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.path import array_latency
+from esca.accelerator.rtl.residual_rows import check_residual, residual_rows
 from esca.accelerator.rtl.streams import stream_values
 from esca.accelerator.rtl.texel_rows import texel_rows
 from esca.accelerator.rtl.weight_program import ProgramWeights, load_cycles
@@ -50,8 +51,8 @@ from esca.errors import EscaError
 
 class Payloads:
     """Of a ``program`` with one store a chunk (``chunks``): what its jobs' records say and how long
-    these take. ``maps``: addresses in DRAM; ``places`` takes texel biases, too. ``engines`` that
-    are built beside the array's.
+    these take. ``maps``: addresses in DRAM; ``places`` takes texel biases, too. ``parts``
+    that the machine has.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Payloads:
         layouts: Mapping[RegionKey, Layout],
         weights: ProgramWeights,
         places: DramPlaces,
-        engines: Collection[str],
+        parts: Collection[str],
     ) -> None:
         self.p, self.bus, self.program, self.chunks = p, bus, program, chunks
         self.maps, self.layouts, self.weights, self.places = maps, layouts, weights, places
@@ -77,9 +78,12 @@ class Payloads:
         self.linear = LinearProgram(program, linear_sizes(program.config), places)
         self.engines = None
         wanted = {step.engine for step in program.steps} & {*ENGINES}
-        if wanted and wanted <= {*engines}:
+        if wanted and wanted <= {*parts}:
             self.engines = EngineProgram(program, engine_sizes(program.config))
         self._lay_texels_out()
+        for step in program.steps:
+            if step.layer.residual is not None:
+                check_residual(program, step, "residual" in parts, bus)
 
     def _lay_texels_out(self) -> None:
         """In DRAM, unit by unit."""
@@ -121,6 +125,8 @@ class Payloads:
                 tiles = self._reads(made.layer)[made.part[0]].k_tiles
                 cycles = tiles * max(rows, tiling.load_cycles)
                 return replace(made, cycles=cycles, latency=array_latency(self.p))
+            case "load_residual":
+                cycles = rows
             case "load_rows":
                 return made
             case "move" | "upsample" | "grid_sample" if self.engines is not None:
@@ -161,16 +167,22 @@ class Payloads:
             case "linear_loads":
                 if one.rows is None:
                     return self.linear.load(number)
-                return self.linear.load_operand(self.tensors[one.rows[0]], self.maps[one.rows[0]])
+                name = one.rows[0]
+                return self.linear.load_operand(made.layer, self.tensors[name], self.maps[name])
             case "linear":
                 return self.linear.job(made)
             case "move" | "upsample" | "grid_sample":
                 assert self.engines is not None
                 return self.engines.job(made)
+            case "biases" if made.op == "load_residual":
+                step = self.program.steps[made.layer]
+                assert one.rows is not None
+                return residual_rows(step, made, one.rows[1], self.maps[one.rows[0]], self.bus)
             case "biases":
                 address, piece = self.texels[number]
                 size = {"row_bytes": len(piece), "rows": 1, "pitch": 0}
-                return {"dram": address, **size, "residual": 0, "half": made.extras}
+                where = dict.fromkeys(("residual", "first", "part", "nibbles"), 0)
+                return {"dram": address, **size, **where, "half": made.extras}
             case "stores" | "linear_stores":
                 return self._store(made)
             case "array":
@@ -232,7 +244,7 @@ class Payloads:
             result = result_values(
                 tiling, made.part, made.raster, rows, made.results, self.sizes.result_bytes
             )
-        if made.extras >= 0:
+        if made.extras >= 0 and step.layer.texel_bias_bits:
             texel = stored_code(step.layer.texel_bias_bits[0])
         return {
             "lines": y1 - y0,
@@ -242,6 +254,8 @@ class Payloads:
             "texel": texel,
             "ramp": int(step.layer.ramps > 0),
             "extras": max(made.extras, 0),
+            "residual": int(step.layer.residual is not None),
+            "residual_zero": step.constants.scalars.get("residual_zero", 0),
             "layer": layer_values(step.constants),
             "place": place,
             "result": result,

@@ -1,4 +1,6 @@
-"""Small random programs that hardware takes, from seeds: chains of convolutions of all kinds."""
+"""Small random programs that hardware takes, from seeds: chains of convolutions of all kinds, three
+of eight of them led to what chance alone hardly makes.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,18 +12,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from esca.accelerator.compiler import compile_program
+from esca.accelerator.compiler import compile_layer, compile_program
 from esca.accelerator.config import AcceleratorConfig, parse_config
 from esca.accelerator.program import MachineProgram
 from esca.accelerator.rtl.adapt import bus_bytes
 from esca.accelerator.rtl.hardware_program import hardware_program
 from esca.errors import EscaError
 from esca.graph import Graph, Node
-from esca.graph.ops import Conv2d, ConvTranspose2d, Input, LeakyRelu, TexelBias
+from esca.graph.ops import Conv2d, ConvTranspose2d, GridSample, Input, LeakyRelu, TexelBias
 from esca.quantization import Recipe, TexelMaps, collect, quantize
 
 BITS = ("w4a4", "w4a8", "w8a4", "w8a8")
 LARGEST_SIDE = 28
+
+LAST = "last"
+"""The last convolution."""
+
+LED = {5: "nibbles", 6: "im2col", 7: "ramp"}
+"""By the remainder of a seed: maps stored as nibbles; pointwise convolutions at w8a8; a last layer
+alone whose bias rises evenly, as it gives the places of samples.
+"""
 
 
 @cache
@@ -54,11 +64,10 @@ def random_programs(config: AcceleratorConfig, seed: int) -> Iterator[RandomProg
 
 def random_program(config: AcceleratorConfig, seed: int) -> RandomProgram:
     """EscaError where the compiler refuses it."""
-    rng = np.random.default_rng(seed)
+    rng, led = np.random.default_rng(seed), LED.get(seed % 8, "")
     generator = torch.Generator().manual_seed(seed)
-    graph = _graph(config, rng, generator)
-    shape = graph.by_name["x"].shape
-    feeds = {"x": torch.randn(2, *shape, generator=generator)}
+    graph = _graph(config, rng, generator, led)
+    feeds = {node.name: torch.randn(2, *node.shape, generator=generator) for node in graph.inputs}
     recipe = Recipe(
         "random",
         range="minmax",
@@ -67,22 +76,31 @@ def random_program(config: AcceleratorConfig, seed: int) -> RandomProgram:
         texel_bias=int(rng.choice([4, 8, 12])),
         texture=int(rng.choice([4, 8, 10, 16])),
     ).with_bits(str(rng.choice(BITS)))
+    if led == "nibbles":
+        recipe = replace(recipe, texture=4)
+    elif led == "im2col":
+        recipe = recipe.with_bits("w8a8")
     quantized = quantize(graph, collect(graph, lambda: [feeds], TexelMaps(), hessians=()), recipe)
-    program = compile_program(quantized, config, f"random-{seed}")
+    if led == "ramp":
+        program = compile_layer(quantized, config, LAST)
+    else:
+        program = compile_program(quantized, config, f"random-{seed}")
     (tensor,) = program.workload.inputs
-    integers = torch.from_numpy(rng.integers(0, 1 << tensor.bits, shape)).to(torch.int32)
+    integers = torch.from_numpy(rng.integers(0, 1 << tensor.bits, tensor.shape)).to(torch.int32)
     return RandomProgram(seed, program, {tensor.name: integers})
 
 
 def _graph(
-    config: AcceleratorConfig, rng: np.random.Generator, generator: torch.Generator
+    config: AcceleratorConfig, rng: np.random.Generator, generator: torch.Generator, led: str
 ) -> Graph:
-    """x -> texture: one to three convolutions with biases, slopes or neither."""
+    """x -> texture: one to three convolutions with biases, slopes or neither; as it is ``led``."""
     columns = config.array.columns
     wide = 2 * max(bus_bytes(config), config.array.rows)  # whole bus words in 4 bits, too
     # Small maps come at once; of some inputs a window of rows is held, and the others follow.
     sides = (2, 6) if rng.integers(4) else (10, 20)
     channels, side = wide, tuple(int(n) for n in rng.integers(*sides, 2))
+    if led == "im2col":
+        side = tuple(n | 1 for n in side)  # which blocks of several outputs do not fill
     nodes, last = [Node("x", Input(), (), (channels, *side))], "x"
     layers = int(rng.integers(1, 4))
     for number in range(layers):
@@ -90,6 +108,10 @@ def _graph(
         out = int(rng.integers(1, 5)) if final else columns * int(rng.integers(1, 3))
         kernel, stride, padding = _geometry(rng)
         transposed = bool(rng.integers(2))
+        if led == "im2col":
+            kernel, stride, padding, transposed, out = 1, 1, 0, False, 2 * columns
+        elif led:
+            out = 2 if final else wide
         made = tuple(_side(n, kernel, stride, padding, transposed) for n in side)
         if min(made) < 2 or max(made) > LARGEST_SIDE:
             kernel, stride, padding, transposed, made = 3, 1, 1, False, side
@@ -98,10 +120,11 @@ def _graph(
         weight = torch.randn(*pair, kernel, kernel, generator=generator) * 0.5
         bias = torch.randn(out, generator=generator)
         op = (ConvTranspose2d if transposed else Conv2d)(weight, bias, stride, padding)
-        steps: list[tuple[str, object]] = [(f"conv{number}", op)]
-        if rng.integers(4):
+        steps: list[tuple[str, object]] = [(LAST if final else f"conv{number}", op)]
+        rises = final and led == "ramp"
+        if rng.integers(4) or rises:
             values = torch.randn(*shape, generator=generator)
-            if not rng.integers(4):  # along planes, which the epilogue adds up
+            if not rng.integers(4) or rises:  # along planes
                 values = _planes(shape, values)
             steps.append((f"bias{number}", TexelBias(values)))
         if not final and rng.integers(4):
@@ -110,6 +133,9 @@ def _graph(
             nodes.append(Node(name, step, (last,), shape))  # type: ignore[arg-type]
             last = name
         channels = out
+    if led == "ramp":
+        shape = (3, *side)
+        nodes += [Node("t", Input(), (), shape), Node("s", GridSample(), ("t", last), shape)]
     nodes[-1] = replace(nodes[-1], name="texture")
     return Graph(tuple(nodes), {"texture": "texture"})
 

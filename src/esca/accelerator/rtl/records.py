@@ -57,9 +57,14 @@ are :data:`esca.accelerator.rtl.engine_records.WINDOW`.
 """
 
 LOAD_EXTRAS = data.StructLayout(
-    {"dram": 32, "row_bytes": 20, "rows": 12, "pitch": 16, "residual": 1, "half": 1}
-)
-"""Texel biases (one row), or the ``residual`` of a unit."""
+    {
+        "dram": 32, "row_bytes": 20, "rows": 12, "pitch": 16, "half": 1,
+        "residual": 1, "first": 12, "part": 3, "nibbles": 1,
+    }
+)  # fmt: skip
+"""Texel biases (one row), or the ``residual`` of raster places of a unit from ``first`` on: a row
+and a bus word each, of which ``part`` is meant, values as ``nibbles`` or bytes.
+"""
 
 
 def header(sources: int) -> data.StructLayout:

@@ -21,7 +21,7 @@ from esca.accelerator.rtl.constants_ram import constants_write
 from esca.accelerator.rtl.control import server_names
 from esca.accelerator.rtl.dma import STORES, WORD_LATENCY, Dma
 from esca.accelerator.rtl.drain import Drain, drain_sizes
-from esca.accelerator.rtl.engine_records import WINDOW
+from esca.accelerator.rtl.engine_records import ENGINES, WINDOW
 from esca.accelerator.rtl.engine_sizes import EngineSizes, engine_sizes
 from esca.accelerator.rtl.engines import Engines
 from esca.accelerator.rtl.fetch import BEAT_BYTES
@@ -37,7 +37,7 @@ from esca.accelerator.schedule import SERVERS
 
 
 class Top(wiring.Component):
-    """With some ``engines`` (:data:`esca.accelerator.rtl.engine_records.ENGINES`) beside the array.
+    """With some ``parts`` of :data:`esca.accelerator.rtl.engine_records.PARTS`.
 
     ``constants``: of output columns, written before a frame. ``begin``: the frame whose record
     streams lie at ``program``; ``go`` one cycle before its cycle 0. ``axi``: the memory port;
@@ -48,10 +48,11 @@ class Top(wiring.Component):
     was used in a way in which its data are wrong.
     """
 
-    def __init__(self, config: AcceleratorConfig, engines: Collection[str] = ()) -> None:
-        self.p, self.sizes = parameters(config), drain_sizes(config)
-        self.engines = tuple(engines)
-        self.queues = built_queues(config, self.engines)
+    def __init__(self, config: AcceleratorConfig, parts: Collection[str] = ()) -> None:
+        self.p = parameters(config)
+        self.sizes = drain_sizes(config, residuals="residual" in parts)
+        self.engines = tuple(name for name in ENGINES if name in parts)
+        self.queues = built_queues(config, parts)
         self.engine_sizes = engine_sizes(config) if self.engines else None
         self.words, self.rows = bank_words(config), ring_rows(config)
         self.bus_bytes = bus_bytes(config)
@@ -220,6 +221,7 @@ class Top(wiring.Component):
             linear.write.weights.eq(detail.weights),
             linear.write.half.eq(detail.half),
             linear.write.words.eq(detail.words),
+            linear.write.operand.eq(detail.operand),
             linear.write.row.eq(word.row),
             linear.write.word.eq(word.word),
             linear.write.data.eq(word.data),
@@ -256,8 +258,15 @@ class Top(wiring.Component):
             path.weights.ring.eq(detail["weights"].ring),
             path.weights.word.eq(word.word),
             path.weights.data.eq(word.data),
-            drain.extras_write.en.eq(taken["biases"]),
+            drain.extras_write.en.eq(taken["biases"] & ~detail["biases"].residual),
             drain.extras_write.half.eq(detail["biases"].half),
+            drain.residual_write.en.eq(taken["biases"] & detail["biases"].residual),
+            drain.residual_write.place.eq(detail["biases"].first + word.row),
+            drain.residual_write.data.eq(word.data),
+            *(
+                drain.residual_write[name].eq(detail["biases"][name])
+                for name in ("half", "part", "nibbles")
+            ),
             drain.extras_write.address.eq(word.word),
             drain.extras_write.data.eq(word.data),
             loader.valid.eq(taken["loads"]),

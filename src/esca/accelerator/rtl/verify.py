@@ -71,8 +71,8 @@ class Verification:
 
 
 class Machine:
-    """The hardware of a configuration with some ``engines``
-    (:data:`esca.accelerator.rtl.engine_records.ENGINES`), compiled by ``build``, and memory of
+    """The hardware of a configuration with some ``parts``
+    (:data:`esca.accelerator.rtl.engine_records.PARTS`), compiled by ``build``, and memory of
     ``size`` bytes behind it. ``simulation``: what runs.
     """
 
@@ -80,11 +80,11 @@ class Machine:
         self,
         config: AcceleratorConfig,
         size: int = MEMORY_BYTES,
-        engines: Collection[str] = (),
+        parts: Collection[str] = (),
         build: Build = compiled,
     ) -> None:
-        self.config, self.size, self.engines = config, size, tuple(engines)
-        top = Top(config, engines)
+        self.config, self.size, self.parts = config, size, tuple(parts)
+        top = Top(config, parts)
         self.queues = top.queues
         self.simulation = build(top)
         self._memory = Memory(self.simulation, top, ("axi", "supply"), size)
@@ -145,7 +145,7 @@ def verify(
             f"rtl: the program is for {program.config.name} ({hashes[0]}), not for "
             f"{machine.config.name} ({hashes[1]})"
         )
-    made = hardware_program(program, machine.engines)
+    made = hardware_program(program, machine.parts)
     starts = made.starts()
     integers = {
         tensor.name: feeds[tensor.name].numpy().reshape(tensor.shape).astype(np.int64)
