@@ -120,12 +120,12 @@ def implement_command(
         implementation_data,
         implementation_text,
     )
-    from esca.accelerator.rtl.parts import part_of_machine
+    from esca.accelerator.rtl.parts import mapped_flat, part_of_machine
 
     config = load_config(preset)
     component = part_of_machine(config, part)
     with progress("Implementing") as update:
-        seeds, flat = tuple(seed or (1, 2, 3)), part != "top"
+        seeds, flat = tuple(seed or (1, 2, 3)), mapped_flat(config, part)
         made = implement(component, part, device, mhz * 1e6, seeds, flat, update)
     emit({"config": config.name} | implementation_data(made), as_json)
     say(f"{config.name}, {implementation_text(made)}", as_json)

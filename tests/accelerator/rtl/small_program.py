@@ -1,12 +1,14 @@
 """A decoder small enough for a compiled simulation of the whole machine."""
 
 import itertools
+from dataclasses import replace
 from functools import cache
 
 import torch
 from tests.accelerator.test_program import RECIPES, quantized_of
 
 from esca.accelerator.compiler import compile_program
+from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.program import MachineProgram
 from esca.accelerator.rtl.random_programs import small_config
 from esca.graph import Graph, Node
@@ -36,11 +38,19 @@ def _graph() -> Graph:
     return Graph(tuple(nodes), {"texture": "texture"})
 
 
+def packed_config() -> AcceleratorConfig:
+    """The same machine with two 4 x 4 products a PE, half as many lanes, no linear engine."""
+    config = small_config()
+    array = replace(config.array, macs_8bit=0, macs_4x8=0, macs_4bit=2)
+    engines = replace(config.engines, epilogue_lanes=2, linear_lanes=0)
+    return replace(config, name="packed-4x4", array=array, engines=engines)
+
+
 @cache
-def small_program(bits: str) -> MachineProgram:
+def small_program(bits: str, config: AcceleratorConfig | None = None) -> MachineProgram:
     """``bits``: a recipe's name."""
     feeds = {"x": torch.randn(2, CHANNELS[0], 2, 2, generator=torch.Generator().manual_seed(1))}
-    return compile_program(quantized_of(_graph(), feeds, RECIPES[bits]), small_config())
+    return compile_program(quantized_of(_graph(), feeds, RECIPES[bits]), config or small_config())
 
 
 @cache

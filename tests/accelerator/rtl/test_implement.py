@@ -1,5 +1,7 @@
 """The box around a design against a model of it, and nextpnr's report read right."""
 
+from importlib import resources
+
 import numpy as np
 import pytest
 from amaranth.hdl import Module
@@ -8,10 +10,19 @@ from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from esca.accelerator.rtl.boxed import Boxed
-from esca.accelerator.rtl.implement import _placed, implement, part_of
+from esca.accelerator.rtl.implement import MUXES, PRODUCTS, _placed, implement, part_of
 from esca.accelerator.rtl.implementation_table import implementation_data, implementation_text
 from esca.accelerator.rtl.parts import part_of_machine
+from esca.accelerator.rtl.tools import run_yosys
 from esca.errors import EscaError
+
+BOTH = """
+module NAME (input [3:0] a, input signed [3:0] b, input [1:0] s, output signed [7:0] y, output z);
+    wire signed [4:0] wide = {1'b0, a};
+    assign y = wide * b;
+    assign z = s[1] ? (s[0] ? a[3] : a[2]) : (s[0] ? a[1] : a[0]);
+endmodule
+"""
 
 
 class Twisted(wiring.Component):
@@ -53,6 +64,31 @@ def test_every_port_lies_in_the_chain():
     simulator.run()
     assert found == expected
     assert len(set(found[10:])) == 2
+
+
+def test_cells_of_the_device_make_the_same_products_and_choices(tmp_path):
+    for name in (PRODUCTS, MUXES):
+        text = (resources.files("esca.accelerator.rtl") / name).read_text()
+        (tmp_path / name).write_text(text)
+    for name in ("wanted", "mapped"):
+        (tmp_path / f"{name}.v").write_text(BOTH.replace("NAME", name))
+    run_yosys(
+        [
+            *("read_verilog wanted.v", "read_verilog mapped.v", "proc"),
+            *(f"techmap -map {PRODUCTS} mapped", "select -assert-none mapped/t:$mul"),
+            *("simplemap mapped", "muxcover -mux4 mapped", "select -assert-count 1 t:$_MUX4_"),
+            *(f"techmap -map {MUXES} mapped", "select -assert-count 2 mapped/t:LUT4"),
+            *(
+                "read_verilog -overwrite +/lattice/cells_sim_ecp5.v",
+                "hierarchy",
+                "proc",
+                "flatten mapped",
+            ),
+            "miter -equiv -flatten -make_assert wanted mapped miter",
+            "sat -verify -prove-asserts miter",
+        ],
+        tmp_path,
+    )
 
 
 def _stretch(kind, cell, delay):

@@ -5,7 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.accelerator.rtl.small_program import crowded_program, small_config, small_program
+from tests.accelerator.rtl.small_program import (
+    crowded_program,
+    packed_config,
+    small_config,
+    small_program,
+)
 
 from esca.accelerator import load_config
 from esca.accelerator.events import simulate
@@ -49,6 +54,15 @@ def test_rows_that_come_while_the_epilogue_writes(machine, outputs) -> None:
     found = verify(machine, program, feeds_of(program, 3))
     assert found.passed and found.run.starts[-1] > max(free)
     assert verify(machine, program, feeds_of(program, 4), 5).passed
+
+
+def test_a_machine_of_packed_products_and_half_the_lanes() -> None:
+    config = packed_config()
+    program = small_program("w4a4", config)
+    found = verify(Machine(config, 1 << 20), program, feeds_of(program, 1))
+    assert found.passed and sum(found.jobs.values()) > 60
+    with pytest.raises(EscaError, match=r"conv0'.* need 8x8 products, which the array of packed"):
+        small_program("w8a8", config)
 
 
 def test_another_configuration_is_refused(machine) -> None:

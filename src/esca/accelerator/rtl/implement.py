@@ -8,6 +8,7 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ KINDS: Mapping[str, str] = {
     "MULT18X18D": "DSP",
 }
 """nextpnr's cells and what tables call them. A carry takes two LUT4."""
+
+PRODUCTS, MUXES = "products.v", "mux4.v"
+"""What Yosys maps 4 x 4 products and multiplexers of four inputs to."""
 
 Progress = Callable[[int, int], None]
 
@@ -82,8 +86,8 @@ def implement(
 ) -> Implementation:
     """Map, place and route ``component``. ``clock_hertz``: what the tools aim at; missing it is a
     result, not an error. ``flat``: logic is mapped across modules, which takes too long for a whole
-    machine. ``progress`` counts the mapping and each seed. EscaError if a tool fails, as where the
-    design does not fit.
+    machine or an array of small products. ``progress`` counts the mapping and each seed.
+    EscaError if a tool fails, as where the design does not fit.
     """
     if device not in DEVICES:
         raise EscaError(f"rtl: device {device!r}, expected one of {', '.join(DEVICES)}")
@@ -93,6 +97,8 @@ def implement(
     with tempfile.TemporaryDirectory(prefix="esca-rtl-") as scratch:
         folder = Path(scratch)
         (folder / "design.il").write_text(rtlil_text(box, "boxed"))
+        for name in (PRODUCTS, MUXES):
+            (folder / name).write_text((resources.files("esca.accelerator.rtl") / name).read_text())
         run_yosys(_mapping(flat), folder)
         reports = []
         for number, seed in enumerate(seeds):
@@ -116,12 +122,22 @@ def implement(
 
 
 def _mapping(flat: bool) -> tuple[str, ...]:
-    """With the hierarchy kept, modules that stand many times are mapped once."""
-    hierarchy = "" if flat else " -noflatten"
+    """With the hierarchy kept, modules that stand many times are mapped once, by ABC instead of
+    ABC9, which confuses the names of what it puts back into them.
+    """
+    before = ("read_rtlil design.il", "hierarchy -top boxed", f"techmap -map {PRODUCTS}")
+    whole = ("synth_ecp5 -top boxed -run begin:json",)
+    parts = (
+        "synth_ecp5 -top boxed -noflatten -run begin:map_luts",
+        "muxcover -mux4 pe",
+        f"techmap -map {MUXES}",
+        "abc -lut 4:7 -dress",
+        "clean",
+        "synth_ecp5 -top boxed -noflatten -run map_cells:json",
+    )
     return (
-        "read_rtlil design.il",
-        "hierarchy -top boxed",
-        f"synth_ecp5 -top boxed{hierarchy} -run begin:json",
+        *before,
+        *(whole if flat else parts),
         "flatten",
         "opt_clean -purge",
         "write_json design.json",

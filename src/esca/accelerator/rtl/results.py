@@ -59,8 +59,10 @@ class Results(wiring.Component):
     three cycles later on. ``start``: ``store`` is the next; its first word is ``sent``
     ``READ_CYCLES`` + 2 cycles later, where no earlier store's is in the way.
 
-    Even and odd rows of results have memories of their own, one for each slot of a word of
-    ``word_bytes``, which is one bus word or more; ``words`` for both halves.
+    A memory for each slot of a word of ``word_bytes``, which is one bus word or more; ``words`` for
+    both halves, of even rows or of odd ones. These have memories of their own, since a place's
+    outputs may go to both at once; where places come every other cycle only, one behind the other,
+    they share one.
     """
 
     def __init__(self, p: Parameters, bus_bytes: int, word_bytes: int, words: int) -> None:
@@ -77,13 +79,14 @@ class Results(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         """Memories; the way in; the way out."""
-        m = Module()
+        m, shared = Module(), self.p.drain_turns > 1
+        words = 2 * self.words if shared else self.words
         banks = [
             [
-                place(m, platform, f"slot_{odd}_{slot}", "slot", lambda: Slot(self.words))
+                place(m, platform, f"slot_{odd}_{slot}", "slot", lambda: Slot(words))
                 for slot in range(self.word_bytes)
             ]
-            for odd in range(2)
+            for odd in range(1 if shared else 2)
         ]
         self._write(m, banks)
         self._read(m, banks)
@@ -91,21 +94,21 @@ class Results(wiring.Component):
 
     def _write(self, m: Module, banks: Sequence[Sequence[Slot]]) -> None:
         """Which value each slot takes is chosen ``RUNS_LEAD`` cycles ahead."""
-        runs = self.runs
+        runs, given, again = self._taken(m)
         tens = runs.format == FORMATS.index("tens")
         nibbles = delayed(m, runs.format == FORMATS.index("nibbles"), 1, RUNS_LEAD)
         wide = delayed(m, runs.format == FORMATS.index("words"), 1, RUNS_LEAD)
-        plain = [value[:RESULT_BITS] for value in self.values]
+        plain = [value[:RESULT_BITS] for value in given]
         pairs = [Cat(a[:4], b[:4]) for a, b in zip(plain[::2], plain[1::2], strict=False)]
         taken = [Mux(nibbles, pair, one) for pair, one in zip(pairs, plain, strict=False)]
         taken += plain[len(pairs) :]
-        halves = [value.word_select(part, 8) for value in self.values for part in range(2)]
+        halves = [value.word_select(part, 8) for value in given for part in range(2)]
         narrow = [Mux(wide, half, one) for half, one in zip(halves, taken, strict=False)]
         values = [*narrow, *halves[len(taken) :]]
         values += [Const(0)] * (self.word_bytes - len(values))
         count = Mux(tens, slots("tens", self.word_bytes), slots("bytes", self.word_bytes))
         for odd, bank in enumerate(banks):
-            first = runs.odd == odd
+            first = ~again if len(banks) == 1 else runs.odd == odd
             run = Signal.like(runs.a, name=f"run_{odd}")
             skip = Signal(7, name=f"skip_{odd}")
             slot_before, end, over = (
@@ -123,16 +126,40 @@ class Results(wiring.Component):
                 over.eq(Mux(ends > count, ends - count, 0)),
             ]
             address = delayed(m, run.address, range(self.words), RUNS_LEAD)
+            parity = None if len(banks) == 2 else delayed(m, runs.odd ^ again, 1, RUNS_LEAD)
             there = delayed(m, count, count.shape(), 1)
             turned = self._turned(m, values, run.slot - skip, tens)
             for slot, (one, value) in enumerate(zip(bank, turned, strict=True)):
                 before = slot < slot_before
                 within = Mux(before, slot < over, slot < end) & (slot < there)
+                place = Signal(range(self.words), name=f"place_{odd}_{slot}")
+                m.d.comb += place.eq(address + delayed(m, before, 1, RUNS_LEAD - 1))
                 m.d.sync += [
                     one.write.en.eq(delayed(m, within, 1, RUNS_LEAD - 1)),
-                    one.write.address.eq(address + delayed(m, before, 1, RUNS_LEAD - 1)),
+                    one.write.address.eq(_address(place, parity)),
                     one.write.data.eq(value),
                 ]
+
+    def _taken(self, m: Module) -> tuple[data.View, Sequence[Value], Value]:
+        """Runs and, ``RUNS_LEAD`` cycles behind, their values; both come ``again`` where they are meant for
+        a place's second run, which shares the memories of the first.
+        """
+        again, last = Signal(), Signal(self.runs.shape())
+        if self.p.drain_turns == 1:
+            return self.runs, list(self.values), again
+        runs = Signal(self.runs.shape())
+        m.d.comb += runs.eq(Mux(again, last.as_value(), self.runs.as_value()))
+        m.d.sync += [
+            last.eq(self.runs),
+            again.eq(~again & ((self.runs.a.count | self.runs.b.count) != 0)),
+        ]
+        repeats = delayed(m, again, 1, RUNS_LEAD)
+        held = delayed(m, self.values, self.values.shape(), 1)
+        return (
+            runs,
+            [Mux(repeats, old, new) for old, new in zip(held, self.values, strict=True)],
+            again,
+        )
 
     def _turned(
         self, m: Module, values: Sequence[Value], turn: Value, tens: Value
@@ -198,9 +225,13 @@ class Results(wiring.Component):
         odd = delayed(m, row[0], 1, READ_CYCLES - 2)
         tens = delayed(m, held.tens, 1, READ_CYCLES - 2)
         address = delayed(m, first + (beat >> inner), range(self.words), 1)
-        for bank in banks:
-            m.d.comb += [slot.address.eq(address) for slot in bank]
-        found = [Mux(odd, b.found, a.found) for a, b in zip(*banks, strict=True)]
+        if len(banks) == 1:
+            parity = delayed(m, row[0], 1, 1)
+            m.d.comb += [slot.address.eq(_address(address, parity)) for slot in banks[0]]
+            found = [slot.found for slot in banks[0]]
+        else:
+            m.d.comb += [slot.address.eq(address) for bank in banks for slot in bank]
+            found = [Mux(odd, b.found, a.found) for a, b in zip(*banks, strict=True)]
         word = Mux(tens, _tens(found), Cat(one[:8] for one in found))
         part = delayed(m, beat[:inner], inner, READ_CYCLES - 2)
         m.d.sync += out.w_data.eq(word.word_select(part, 8 * self.bus_bytes))
@@ -210,6 +241,11 @@ class Results(wiring.Component):
             self.sent.payload.eq(out.r_data),
             out.r_en.eq(self.sent.ready),
         ]
+
+
+def _address(word: Value, parity: Value | None) -> Value:
+    """Of a word: the ``parity`` of its row below it, where both share a memory."""
+    return word if parity is None else Cat(parity, word)
 
 
 def _tens(found: Sequence[Value]) -> Value:
