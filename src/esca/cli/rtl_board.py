@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from esca.accelerator.check import random_codes
-from esca.accelerator.config import config_hash, load_config, preset_names
+from esca.accelerator.config import config_hash, preset_names
 from esca.cli.console import Json, emit, progress, say
 from esca.runtime import load_artifact
 from esca.runtime.extra import needed
 
 BOARD = "ecp5-4x4"
+PRESETS = f"{BOARD} (the board's own), {', '.join(preset_names())}, or a YAML file."
 SIMULATED_DIVISOR = 4
 
 Mhz = Annotated[float, typer.Option(help="Clock of the machine and of memory.")]
@@ -20,9 +21,7 @@ Baud = Annotated[float, typer.Option(help="Of the serial line.")]
 
 def board_command(
     out: Annotated[Path, typer.Option(help="Folder for ulx3s.v, ulx3s.lpf and ulx3s.bit.")],
-    preset: Annotated[
-        str, typer.Argument(help=f"{', '.join(preset_names())}, or a YAML file.")
-    ] = BOARD,
+    preset: Annotated[str, typer.Argument(help=PRESETS)] = BOARD,
     mhz: Mhz = 50.0,
     baud: Baud = 1e6,
     seed: Annotated[int, typer.Option(help="Of placement.")] = 1,
@@ -35,8 +34,9 @@ def board_command(
     """
     needed("amaranth", "rtl")
     from esca.accelerator.rtl.board.bitstream import build_bitstream
+    from esca.accelerator.rtl.board.own_config import board_config
 
-    config = load_config(preset)
+    config = board_config(preset)
     with progress("Building") as update:
         made = build_bitstream(config, out, mhz * 1e6, baud, seed, update)
     data = {
@@ -63,9 +63,7 @@ def board_command(
 
 def host_command(
     artifact: Annotated[Path, typer.Argument(help="Artifact of `esca quantize`.")],
-    preset: Annotated[
-        str, typer.Option(help=f"{', '.join(preset_names())}, or a YAML file.")
-    ] = BOARD,
+    preset: Annotated[str, typer.Option(help=PRESETS)] = BOARD,
     port: Annotated[
         str | None, typer.Option(help="Serial port of a board; default: a compiled simulation.")
     ] = None,
@@ -84,12 +82,13 @@ def host_command(
     from esca.accelerator.rtl.board.board_frames import board_data, check_board_frames
     from esca.accelerator.rtl.board.core import board_settings
     from esca.accelerator.rtl.board.host import Board
+    from esca.accelerator.rtl.board.own_config import board_config
     from esca.accelerator.rtl.board.sdram_part import ULX3S_SDRAM
     from esca.accelerator.rtl.board.serial_port import SerialPort
     from esca.accelerator.rtl.board.simulated import SimulatedBoard
     from esca.accelerator.rtl.top import Top
 
-    config, quantized = load_config(preset), load_artifact(artifact).quantized
+    config, quantized = board_config(preset), load_artifact(artifact).quantized
     if port is None:
         settings = board_settings(config, ULX3S_SDRAM, mhz * 1e6, SIMULATED_DIVISOR)
         board = Board(SimulatedBoard(Top(config), settings))

@@ -143,7 +143,7 @@ SLOWER = {
 
 
 def test_the_model_sees_every_time_that_is_too_short() -> None:
-    count = 800
+    count = 1200
     busy = {
         "narrow__ar__valid": np.ones(count, np.int64),
         "narrow__ar__payload__address": np.arange(count) % 5 * PAGE * 3,  # row after row
@@ -154,9 +154,9 @@ def test_the_model_sees_every_time_that_is_too_short() -> None:
         "narrow__b__ready": np.ones(count, np.int64),
     }
     for field, name in SLOWER.items():
-        part = replace(ULX3S_SDRAM, **{field: getattr(ULX3S_SDRAM, field) + 60})
+        part = replace(ULX3S_SDRAM, **{field: getattr(ULX3S_SDRAM, field) + 200})
         simulation, memory = bench(part)
-        simulation.run(START)
+        simulation.run(9_900)
         simulation.run(count, **busy)
         assert name in memory.wrongs, field
     simulation, memory = bench(replace(ULX3S_SDRAM, refresh=7000))

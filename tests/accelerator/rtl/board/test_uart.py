@@ -95,7 +95,7 @@ def test_wrong_stop_bits_and_glitches(simulation) -> None:
 def test_the_transmitters_line(simulation) -> None:
     data = np.random.default_rng(3).integers(0, 256, 50).tolist()
     sent, lines, left = [], [], list(data)
-    for _ in range(len(data) * 10 + 4):  # a bit at a time; a byte is offered until it is taken
+    for _ in range(len(data) * 10 + 20):  # a bit at a time; a byte is offered until it is taken
         given = np.zeros(DIVISOR, np.int64)
         given[:] = left[0] if left else 0
         valid = np.full(DIVISOR, bool(left), np.int64)
@@ -122,5 +122,3 @@ def test_divisors() -> None:
     for clock, baud in ((50e6, 15e6), (50e6, 9e6)):
         with pytest.raises(EscaError, match="cycles a bit"):
             baud_divisor(clock, baud)
-    with pytest.raises(EscaError, match="a bit of 3 cycles"):
-        UartReceiver(3)

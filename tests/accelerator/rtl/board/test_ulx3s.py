@@ -19,7 +19,7 @@ def test_pll_divisors(mhz) -> None:
 
 
 def test_a_clock_that_no_pll_makes() -> None:
-    with pytest.raises(EscaError, match="no PLL makes 51.7 MHz of 25 MHz"):
+    with pytest.raises(EscaError, match=r"no PLL makes 51\.7 MHz of 25 MHz"):
         pll_divisors(25e6, 51.7e6)
 
 
