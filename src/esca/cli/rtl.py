@@ -14,6 +14,7 @@ from esca.accelerator.config import AcceleratorConfig, config_hash, load_config,
 from esca.avatars import AvatarConfig, Variant, load_avatar
 from esca.captures.reader import open_capture
 from esca.cli.console import Json, emit, progress, say
+from esca.cli.rtl_board import board_command, host_command
 from esca.errors import EscaError
 from esca.quantization.quantize import QuantizedGraph
 from esca.runtime import load_artifact
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True, help="The accelerator in hardware, from the same configuration."
 )
+
+app.command("board")(board_command)
+app.command("host")(host_command)
 
 DEFAULT = "ecp5-8x8"
 

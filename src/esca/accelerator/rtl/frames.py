@@ -1,6 +1,6 @@
 """Frames of an artifact's texture decoder on the compiled hardware."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from esca.accelerator.axes import Ints
 from esca.accelerator.compiler import compile_program
+from esca.accelerator.config import AcceleratorConfig
+from esca.accelerator.program import MachineProgram
 from esca.accelerator.rtl.verify import Machine, Verification, verify
 from esca.errors import EscaError
 from esca.quantization.quantize import QuantizedGraph
@@ -45,36 +48,51 @@ def check_frames(
     The maps that it reads are the integer runtime's. With ``stall_seed`` memory stalls now and then
     and cycles are not compared. EscaError for what hardware is not built for.
     """
-    program = compile_program(quantized, machine.config, "artifact", PART)
+    program = texture_program(quantized, machine.config)
+    made, count = [], len(next(iter(feeds.values())))
+    for maps, wanted in wanted_textures(quantized, program, feeds):
+        verification = verify(machine, program, maps, stall_seed)
+        different = count_different(verification.run.outputs, wanted)
+        made.append(FrameCheck(verification, wanted.numel(), different))
+        if progress:
+            progress(len(made), count)
+    return tuple(made)
+
+
+def texture_program(quantized: QuantizedGraph, config: AcceleratorConfig) -> MachineProgram:
+    """The texture decoder's; EscaError for what hardware is not built for."""
+    return compile_program(quantized, config, "artifact", PART)
+
+
+def wanted_textures(
+    quantized: QuantizedGraph, program: MachineProgram, feeds: Mapping[str, Tensor]
+) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+    """Of every frame (reals of the whole decoder's inputs, batch first) the maps that ``program``
+    reads and the texture, as the integer runtime makes them.
+    """
     runtime = IntegerDecoder(quantized)
     integers = runtime.quantize(feeds)
-    count = len(next(iter(integers.values())))
-    wanted_names = {tensor.name for tensor in program.workload.inputs}
-    made = []
-    for frame in range(count):
+    names = {tensor.name for tensor in program.workload.inputs}
+    for frame in range(len(next(iter(integers.values())))):
         one = {name: value[frame : frame + 1] for name, value in integers.items()}
         seen: dict[str, Tensor] = {}
 
         def observe(name: str, value: Tensor, seen: dict[str, Tensor] = seen) -> None:
-            if name in wanted_names:
+            if name in names:
                 seen[name] = value.clone()
 
         wanted = runtime.run(one, observe=observe)[PART][0]
-        missing = wanted_names - seen.keys()
+        missing = names - seen.keys()
         if missing:
             raise EscaError(f"rtl: the integer runtime has no map {min(missing)!r}")
-        verification = verify(machine, program, seen, stall_seed)
-        found = torch.from_numpy(np.ascontiguousarray(_only(verification.run.outputs)))
-        different = int((found.reshape(-1) != wanted.reshape(-1)).sum())
-        made.append(FrameCheck(verification, wanted.numel(), different))
-        if progress:
-            progress(frame + 1, count)
-    return tuple(made)
+        yield seen, wanted
 
 
-def _only(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+def count_different(outputs: Mapping[str, Ints], wanted: Tensor) -> int:
+    """Integers of the only output that are not the ``wanted`` ones."""
     (value,) = outputs.values()
-    return value
+    found = torch.from_numpy(np.ascontiguousarray(value))
+    return int((found.reshape(-1) != wanted.reshape(-1)).sum())
 
 
 def frame_data(check: FrameCheck) -> dict[str, Any]:

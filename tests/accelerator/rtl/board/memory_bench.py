@@ -1,7 +1,7 @@
 """The board's memory with masters of all kinds, as one component."""
 
 from amaranth.hdl import Module
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.axi import Axi
@@ -12,7 +12,8 @@ from esca.accelerator.rtl.board.sdram_part import SdramPart, sdram_cycles
 
 
 class MemoryBench(wiring.Component):
-    """Ports ``narrow`` (4 bytes) and ``wide`` (16 bytes, read only) on one memory."""
+    """Ports ``narrow`` (4 bytes) and ``wide`` (16 bytes, read only) on one memory; ``words`` of a
+    beat that the wide one brings."""
 
     def __init__(self, part: SdramPart, clock_hertz: float) -> None:
         self.part, self.cycles = part, sdram_cycles(part, clock_hertz)
@@ -20,6 +21,7 @@ class MemoryBench(wiring.Component):
             {
                 "narrow": In(Axi(4)),
                 "wide": In(Axi(16, read_only=True)),
+                "words": Out(data.ArrayLayout(32, 4)),
                 "ready": Out(1),
                 "pins": Out(SdramPins(part)),
             }
@@ -38,5 +40,8 @@ class MemoryBench(wiring.Component):
         for name in ("aw", "w", "b"):
             wiring.connect(m, wiring.flipped(getattr(self.narrow, name)), getattr(writes, name))
         wiring.connect(m, wiring.flipped(self.pins), sdram.pins)
-        m.d.comb += self.ready.eq(sdram.ready)
+        m.d.comb += [
+            self.ready.eq(sdram.ready),
+            self.words.as_value().eq(wide.r.payload.data),
+        ]
         return m

@@ -52,7 +52,8 @@ class Joined:
                 back.ctypes.data, len(back), wake.ctypes.data,
             )
         )  # fmt: skip
-        simulation._design, simulation._code = self._joined, self
+        attached: Any = simulation
+        attached._design, attached._code = self._joined, self
 
     @property
     def machine_cycles(self) -> int:

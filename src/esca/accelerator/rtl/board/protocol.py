@@ -9,6 +9,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from esca.errors import EscaError
 
@@ -116,7 +117,7 @@ class BoardStatus:
         return cls(bool(bits & 1), bool(bits & 2), bool(bits & 4), *numbers)
 
 
-def _unpacked(form: str, payload: bytes) -> tuple[int, ...]:
+def _unpacked(form: str, payload: bytes) -> tuple[Any, ...]:
     if len(payload) != struct.calcsize(form):
         raise DamagedError(f"board: {len(payload)} bytes, expected {struct.calcsize(form)}")
     return struct.unpack(form, payload)

@@ -1,7 +1,9 @@
 """The controller of the board's memory: single-data-rate SDRAM, one row open at a time."""
 
+from enum import IntEnum
+
 from amaranth.hdl import Cat, ClockDomain, ClockSignal, Module, Mux, Signal
-from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.board.sdram_part import SdramCycles, SdramPart
@@ -16,7 +18,7 @@ CAPTURE = 2
 """Cycles from the one in which a word is on the pins to the one in which it is here."""
 
 
-class Command(enum.Enum, shape=4):
+class Command(IntEnum):
     """Pins ``we_n cas_n ras_n cs_n``, the last the lowest."""
 
     NOP = 0b1110
@@ -38,7 +40,7 @@ class SdramPins(wiring.Signature):
         super().__init__(
             {
                 "cke": Out(1),
-                "command": Out(4, init=Command.NOP.value),
+                "command": Out(4, init=Command.NOP),
                 "bank": Out(part.bank_bits),
                 "address": Out(part.row_bits),
                 "dqm": Out(2),
@@ -77,9 +79,9 @@ class Sdram(wiring.Component):
         """A command a cycle at most; all pins come from registers."""
         part, cycles, m = self.part, self.cycles, Module()
         pins, C = self.pins, Command
-        command = Signal(4, init=C.NOP.value)
+        command = Signal(4, init=C.NOP)
         m.d.comb += [pins.command.eq(command), pins.cke.eq(1)]
-        m.d.sync += [command.eq(C.NOP.value), pins.dq_oe.eq(0)]
+        m.d.sync += [command.eq(C.NOP), pins.dq_oe.eq(0)]
         # Cycles before: any next command; a precharge, as of the row's opening and of the last
         # word; a written word behind one that was read.
         pause = Signal(range(max(cycles.start, cycles.refresh_cycle) + 1), init=cycles.start)
@@ -105,14 +107,14 @@ class Sdram(wiring.Component):
 
         def precharge() -> None:
             m.d.sync += [
-                command.eq(C.PRECHARGE.value),
+                command.eq(C.PRECHARGE),
                 pins.address.eq(ALL_BANKS),
                 pause.eq(cycles.precharge - 1),
                 is_open.eq(0),
             ]
 
         def refresh() -> None:
-            m.d.sync += [command.eq(C.REFRESH.value), pause.eq(cycles.refresh_cycle - 1)]
+            m.d.sync += [command.eq(C.REFRESH), pause.eq(cycles.refresh_cycle - 1)]
 
         def accept(otherwise: str) -> None:
             m.d.comb += self.runs.ready.eq(due == 0)
@@ -139,7 +141,7 @@ class Sdram(wiring.Component):
                     m.next = "mode"
             with m.State("mode"), m.If(go):
                 m.d.sync += [
-                    command.eq(C.MODE.value),
+                    command.eq(C.MODE),
                     pins.bank.eq(0),
                     pins.address.eq(part.cas_latency << 4),  # words one by one
                     pause.eq(cycles.mode_register - 1),
@@ -161,7 +163,7 @@ class Sdram(wiring.Component):
                 m.next = "open"
             with m.State("open"), m.If(go):
                 m.d.sync += [
-                    command.eq(C.ACTIVATE.value),
+                    command.eq(C.ACTIVATE),
                     pins.bank.eq(bank),
                     pins.address.eq(row),
                     pause.eq(cycles.activate_to_column - 1),
@@ -173,7 +175,7 @@ class Sdram(wiring.Component):
                 m.next = "words"
             with m.State("words"), m.If(go & (~held.write | (turning == 0))):
                 m.d.sync += [
-                    command.eq(Mux(held.write, C.WRITE.value, C.READ.value)),
+                    command.eq(Mux(held.write, C.WRITE, C.READ)),
                     pins.bank.eq(bank),
                     pins.address.eq(Cat(column, columns)),
                     pins.dq_oe.eq(held.write),

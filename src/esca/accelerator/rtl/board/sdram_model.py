@@ -63,7 +63,8 @@ class SdramModel:
             sum(port.words for port in ports(component, flow)) for flow in (wiring.In, wiring.Out)
         ]
         self._run = ctypes.cast(simulation._code.esca_run, _POINTER)
-        self._code, simulation._code = simulation._code, self
+        attached: Any = simulation
+        self._code, attached._code = simulation._code, self
 
     @property
     def wrongs(self) -> dict[str, int]:

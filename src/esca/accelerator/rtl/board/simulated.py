@@ -1,7 +1,5 @@
 """A board as a compiled simulation: its serial line is a stream of bytes, bit by bit."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from amaranth.lib import wiring
 from numpy.typing import NDArray
@@ -90,9 +88,9 @@ class _Line:
     def __init__(self, divisor: int) -> None:
         self.divisor, self._left = divisor, np.zeros(0, np.int64)
 
-    def bytes(self, line: Sequence[int]) -> bytes:
+    def bytes(self, seen: NDArray[np.int64]) -> bytes:
         """Those that end in the next cycles of the line."""
-        line, made, at = np.concatenate([self._left, line]), bytearray(), 0
+        line, made, at = np.concatenate([self._left, seen]), bytearray(), 0
         length = BITS * self.divisor
         while True:
             low = np.flatnonzero(line[at:] == 0)

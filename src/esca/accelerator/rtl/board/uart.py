@@ -24,19 +24,13 @@ def baud_divisor(clock_hertz: float, baud: float) -> int:
     return divisor
 
 
-def _checked(divisor: int) -> int:
-    if divisor < LEAST_DIVISOR:
-        raise EscaError(f"board: a bit of {divisor} cycles, expected {LEAST_DIVISOR} or more")
-    return divisor
-
-
 class UartReceiver(wiring.Component):
     """``valid``: ``byte`` has come in on ``line``. ``damaged``: one came whose stop bit was low.
     A bit takes ``divisor`` cycles and is looked at in its middle.
     """
 
     def __init__(self, divisor: int) -> None:
-        self.divisor = _checked(divisor)
+        self.divisor = divisor
         super().__init__(
             {"line": In(1, init=1), "byte": Out(8), "valid": Out(1), "damaged": Out(1)}
         )
@@ -70,7 +64,7 @@ class UartTransmitter(wiring.Component):
     """Puts ``bytes`` on ``line``, a bit every ``divisor`` cycles."""
 
     def __init__(self, divisor: int) -> None:
-        self.divisor = _checked(divisor)
+        self.divisor = divisor
         super().__init__({"bytes": In(stream.Signature(8)), "line": Out(1, init=1)})
 
     def elaborate(self, platform: object) -> Module:
