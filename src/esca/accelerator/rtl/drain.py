@@ -55,7 +55,7 @@ class DrainSizes:
         return self.latency - DRAIN_LATENCY - ASSEMBLE_LATENCY - FIRST_LATENCY
 
 
-def drain_sizes(config: AcceleratorConfig, constants: int = 4096) -> DrainSizes:
+def drain_sizes(config: AcceleratorConfig, constants: int = 2048) -> DrainSizes:
     """Sizes of a configuration; EscaError for what the drain is not made for."""
     engines, array, where = config.engines, config.array, f"rtl: {config.name}: "
     if engines.epilogue_lanes < array.columns:

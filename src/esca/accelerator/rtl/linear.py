@@ -79,7 +79,7 @@ class Linear(wiring.Component):
     def __init__(self, sizes: LinearSizes) -> None:
         self.sizes = sizes
         bus = sizes.bus_bytes
-        self.store_words = WordStore(bus, sizes.result_bytes // bus)
+        self.store_words = WordStore(bus, min(sizes.result_bytes, 2 * MOST_OUTPUTS) // bus)
         write = {
             "en": 1,
             "weights": 1,

@@ -92,8 +92,10 @@ class Element(wiring.Component):
             )
         )
         there = delayed(m, ~beyond, 1, 1) & (last_slot < slots)
+        # Two bits times three: as a product it would take a DSP.
+        times = Mux(last_choice[0], spread, 0) + Mux(last_choice[1], spread << 1, 0)
         m.d.sync += [
-            offset.eq(Array(offsets)[last_slot] + last_choice * spread),
+            offset.eq(Array(offsets)[last_slot] + times),
             used.eq(there & (last_choice <= Array(choices)[last_slot])),
         ]
         return offset, used
