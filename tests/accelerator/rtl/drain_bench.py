@@ -16,7 +16,7 @@ class DrainBench(wiring.Component):
         self.p, self.sizes = p, sizes
         self.inner = Drain(p, sizes)
         inner = self.inner.signature.members
-        names = ("start", "there", "head", "drained", "constants", "extras_write")
+        names = ("start", "there", "next_constants", "head", "drained", "constants", "extras_write")
         names += ("store_start", "store", "ending", "resulting", "alarm", "drain", "drain_address")
         super().__init__(
             {

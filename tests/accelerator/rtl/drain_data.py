@@ -133,10 +133,14 @@ class LayerRun:
             if self.stored and len(stores) > 1 and unit.chunk > len(stores) - 1:
                 now = max(now, stores[-2][1])
             # The queue shows a record from the cycle behind the start of the one before.
-            self.inputs.put(slice(shown, now + 1), there=1, head=self._head(unit, number))
+            head = self._head(unit, number)
+            shows = slice(shown, now + 1)
+            self.inputs.put(shows, there=1, head=head, next_constants=head["constants"])
             self.inputs.put(now, start=1)
             begin = now + 1
-            self.inputs.put(slice(begin + DRAINED_LATENCY, begin + DRAINED_LATENCY + len(rows)), drained=rows)
+            self.inputs.put(
+                slice(begin + DRAINED_LATENCY, begin + DRAINED_LATENCY + len(rows)), drained=rows
+            )
             ends.append(now + max(p.columns, len(rows)))
             shown, free, now = now + 1, begin + 2, ends[-1]
             last = number + 1 == len(self.units) or self.units[number + 1].chunk != unit.chunk

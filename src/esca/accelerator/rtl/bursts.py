@@ -23,9 +23,9 @@ SETUP = 3
 
 
 class Bursts(wiring.Component):
-    """Takes a transfer at ``start``. In each cycle from ``SETUP`` + 1 behind on one bus word has its
-    turn; a burst leaves with its first. ``ending``: in the turn of the last word. Where a burst is
-    not taken, and under ``hold``, turns wait; ``turn``: one is not.
+    """Takes a transfer at ``start``. In each cycle from ``SETUP`` + 1 behind on one bus word has
+    its turn; a burst leaves with its first. ``ending``: in the turn of the last word. Where a burst
+    is not taken, and under ``hold``, turns wait; ``turn``: one is not.
     """
 
     def __init__(self, bus_bytes: int) -> None:
@@ -74,7 +74,9 @@ class Bursts(wiring.Component):
                 busy.eq(~done),
                 after.eq(done & ~single),
                 # What is left of a row begins with a page.
-                address.eq(Cat(Const(0, most.bit_length() - 1), address[most.bit_length() - 1 :] + 1)),
+                address.eq(
+                    Cat(Const(0, most.bit_length() - 1), address[most.bit_length() - 1 :] + 1)
+                ),
                 length.eq(Mux(left > most, most, left)),
                 left.eq(left - most),
                 whole_row.eq(left <= most),

@@ -70,7 +70,7 @@ def compiled(component: wiring.Component, cache: Path | None = None) -> Simulati
 
     EscaError where a tool is missing or fails.
     """
-    text = _ZEROS.sub("", rtlil_text(component, _NAME))
+    text = _ZEROS.sub("", rtlil_text(component, _NAME, simulated=True))
     harness = _harness(ports(component, wiring.In), ports(component, wiring.Out))
     cache = cache or cache_folder()
     how = (*_commands(text), *_FLAGS, str(tool_versions()))

@@ -30,7 +30,7 @@ from esca.errors import EscaError
 DRAIN_LATENCY = DRAINED_LATENCY
 """Cycles from a place's cycle to its sums at the lanes."""
 
-LEAST_LATENCY = 6
+LEAST_LATENCY = 8
 """Of the epilogue: outputs must not overtake the array's last reads of what they overwrite."""
 
 
@@ -84,8 +84,9 @@ def drain_sizes(config: AcceleratorConfig, constants: int = 2048) -> DrainSizes:
 
 class Drain(wiring.Component):
     """``start`` comes with ``head``, its record, in the cycle before the unit's first;
-    ``next_constants``: of the record that waits (``there``, if one does); ``ending`` in its last, ``resulting`` as many cycles behind as
-    the epilogue's latency: its outputs are where the next cycle finds them.
+    ``next_constants``: of the record that waits (``there``, if one does). ``ending`` in its last,
+    ``resulting`` as many cycles behind as the epilogue's latency: its outputs are where the next
+    cycle finds them.
 
     ``drain`` .. ``drained``: of the accumulators. ``constants``: written before a frame.
     ``extras_write``: words of texel biases. ``writes`` of the banks. ``store_start``, ``store``,

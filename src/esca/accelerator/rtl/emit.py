@@ -15,9 +15,11 @@ from esca.files import written_beside
 _PASSES = ("proc", "opt_clean", "memory_collect")
 
 
-def rtlil_text(component: wiring.Component, name: str) -> str:
-    """A component in Yosys' own language, without places in source files."""
-    modules = Modules()
+def rtlil_text(component: wiring.Component, name: str, simulated: bool = False) -> str:
+    """A component in Yosys' own language, without places in source files. ``simulated``: as
+    :class:`Modules` has it.
+    """
+    modules = Modules(simulated)
     texts = [str(rtlil.convert(component, name=name, platform=modules, emit_src=False))]
     done: set[str] = set()
     while wanted := sorted(modules.described.keys() - done):

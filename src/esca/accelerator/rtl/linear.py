@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Array, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
+from amaranth.lib.memory import Memory, WritePort
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.config import AcceleratorConfig
@@ -12,6 +12,7 @@ from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.adapt import bus_bytes
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.bursts import ROW_BITS
+from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.drain_records import FORMATS, STORE
 from esca.accelerator.rtl.linear_records import (
     CONSTANT_BYTES,
@@ -112,7 +113,7 @@ class Linear(wiring.Component):
         weights = m.submodules.weights = Memory(shape=width, depth=2 * rows, init=[])
         operand = m.submodules.operand = Memory(shape=width, depth=inputs, init=[])
         constants = m.submodules.constants = Memory(shape=constant, depth=2 * MOST_OUTPUTS, init=[])
-        self._load(m, weights, operand, constants)
+        targets = self._load(m, weights, operand, constants)
         busy, held = Signal(), Signal(LINEAR)
         at, word, output = Signal(range(rows)), Signal(8), Signal(10)
         last, last_word, last_output = Signal(), Signal(8), Signal(10)
@@ -144,12 +145,15 @@ class Linear(wiring.Component):
                 delayed(m, output + Mux(held.half, MOST_OUTPUTS, 0), 11, SUM_LATENCY - 2)
             ),
         ]
-        operands = [delayed(m, read.data, width, 1) for read in reads[:2]]
+        found = [
+            delayed(m, uncollided(m, platform, read, target), len(read.data), 1)
+            for read, target in zip(reads, targets, strict=True)
+        ]
         first_word = delayed(m, word == 0, 1, SUM_LATENCY - 1)
-        total = self._sums(m, operands[0], operands[1], first_word)
+        total = self._sums(m, found[0], found[1], first_word)
         left = sizes.latency - SUM_LATENCY - PLACE_LATENCY
         lane = place(m, platform, "lane", "linear_lane", lambda: Lane(left))
-        own = data.View(CONSTANTS, delayed(m, reads[2].data, constant, 1)[: CONSTANTS.size])
+        own = data.View(CONSTANTS, found[2][: CONSTANTS.size])
         made = delayed(m, last, 1, sizes.latency - PLACE_LATENCY)
         m.d.comb += [
             lane.sum.eq(total),
@@ -167,8 +171,13 @@ class Linear(wiring.Component):
         self._results(m, lane.value, made, first, target)
         return m
 
-    def _load(self, m: Module, weights: Memory, operand: Memory, constants: Memory) -> None:
-        """Bus words of a job come in order; those of weights lie one behind the other."""
+    def _load(
+        self, m: Module, weights: Memory, operand: Memory, constants: Memory
+    ) -> list[WritePort]:
+        """Bus words of a job come in order; those of weights lie one behind the other. Returns the
+        ports that write.
+        """
+        ports = []
         write, sizes = self.write, self.sizes
         bits = 8 * sizes.bus_bytes
         inner = power_above(sizes.lanes // sizes.bus_bytes)
@@ -192,11 +201,13 @@ class Linear(wiring.Component):
              write.weights & ~mine),
         ):  # fmt: skip
             port = memory.write_port(granularity=bits)
+            ports.append(port)
             m.d.comb += [
                 port.addr.eq(address),
                 port.data.eq(write.data.replicate(len(port.data) // bits)),
                 port.en.eq(Mux(write.en & wanted, 1 << part, 0)),
             ]
+        return ports
 
     def _sums(self, m: Module, weights: Value, operand: Value, first: Value) -> Value:
         """The sum of an output up to a word."""

@@ -58,7 +58,7 @@ class Element(wiring.Component):
         v, at = (Signal(signed(COORDINATE_BITS + 2), name=name) for name in ("v", "at"))
         last_used = Signal()
         m.d.sync += [v.eq(self.base + offset), at.eq(self.place + offset), last_used.eq(used)]
-        inside = delayed(m, last_used & (v >= 0) & (v < self.size), 1, 1)
+        inside = delayed(m, last_used & ~v[-1] & (v < self.size), 1, 1)
         m.d.sync += self.met.inside.eq(inside)
         address = self._hashed(m, delayed(m, _in_ring(at, self.ring), COORDINATE_BITS, 1))
         m.d.sync += [
@@ -84,7 +84,8 @@ class Element(wiring.Component):
                     ]
         last_slot, last_choice = delayed(m, slot, slot.shape(), 1), delayed(m, choice, 2, 1)
         offsets, choices, slots, spread = (
-            data.View(AXIS.members[name], value) if isinstance(AXIS.members[name], data.Layout)
+            data.View(AXIS.members[name], value)
+            if isinstance(AXIS.members[name], data.Layout)
             else value
             for name, value in (
                 (name, delayed(m, Value.cast(axis[name]), len(Value.cast(axis[name])), 1))
@@ -116,7 +117,7 @@ class Element(wiring.Component):
 def _in_ring(at: Signal, ring: Signal) -> Signal:
     """A place that left the ring by less than its rows comes back."""
     beyond = at - ring
-    return Mux(at < 0, at + ring, Mux((ring != 0) & (beyond >= 0), beyond, at))[:COORDINATE_BITS]
+    return Mux(at[-1], at + ring, Mux((ring != 0) & ~beyond[-1], beyond, at))[:COORDINATE_BITS]
 
 
 class OfColour(wiring.Component):

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.drain_records import STORE
 from esca.accelerator.rtl.results import AHEAD, READ_CYCLES
 
@@ -50,7 +51,7 @@ class WordStore(wiring.Component):
             ends.eq(asking & (word == last_word)),
             line.r_en.eq(~busy | ends),
             source.addr.eq(address),
-            out.w_data.eq(delayed(m, source.data, width, 2)),
+            out.w_data.eq(delayed(m, uncollided(m, platform, source, target), width, 2)),
             out.w_en.eq(delayed(m, asking, 1, READ_CYCLES - 1)),
             self.sent.valid.eq(out.r_rdy),
             self.sent.payload.eq(out.r_data),
