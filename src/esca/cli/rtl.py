@@ -107,32 +107,50 @@ def implement_command(
     part: Part = "top",
     device: Annotated[str, typer.Option(help="ECP5 25k, 45k or 85k.")] = "85k",
     mhz: Annotated[float, typer.Option(help="Clock that the tools aim at.")] = 150.0,
+    speed: Annotated[int, typer.Option(help="Speed grade: 6, 7 or 8.")] = 6,
     seed: Annotated[
         list[int] | None, typer.Option(help="Of placement; repeat. Default: 1, 2, 3.")
     ] = None,
+    mux_width: Annotated[
+        int | None,
+        typer.Option(help="Also with so many inputs a row of the array: 1, none are combined."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Map, place and route for an ECP5 with Yosys and nextpnr; takes minutes.
+    """Map, place and route for an ECP5 with Yosys and nextpnr; minutes, or hours for all of it.
 
-    The part stands between registers, so that pins are not timed. JSON keys: `config name device
-    used available box_registers fmax_mhz` (best seed) and `placed`, each `seed fmax_mhz
-    critical_path`.
+    The part stands between registers, so that pins are not timed, and has no reset. JSON keys:
+    `config name device speed used available box_registers absorbed fmax_mhz` (best seed)
+    `least_fmax_mhz` (worst) and `placed`, each `seed fmax_mhz critical_path`; with --mux-width
+    `other`, the same of the other machine.
     """
     needed("amaranth", "rtl")
     from esca.accelerator.rtl.implement import implement
     from esca.accelerator.rtl.implementation_table import (
         implementation_data,
         implementation_text,
+        mux_text,
     )
     from esca.accelerator.rtl.parts import mapped_flat, part_of_machine
 
     config = load_config(preset)
-    component = part_of_machine(config, part)
-    with progress("Implementing") as update:
-        seeds, flat = tuple(seed or (1, 2, 3)), mapped_flat(config, part)
-        made = implement(component, part, device, mhz * 1e6, seeds, flat, update)
-    emit({"config": config.name} | implementation_data(made), as_json)
-    say(f"{config.name}, {implementation_text(made)}", as_json)
+    configs = [config]
+    if mux_width is not None:
+        configs.append(replace(config, array=replace(config.array, mux_width=mux_width)))
+    made = []
+    for one in configs:
+        component, flat = part_of_machine(one, part), mapped_flat(config, part)
+        with progress("Implementing") as update:
+            seeds = tuple(seed or (1, 2, 3))
+            made.append(implement(component, part, device, mhz * 1e6, seeds, speed, flat, update))
+    data = {"config": config.name} | implementation_data(made[0])
+    if mux_width is not None:
+        data["other"] = {"mux_width": mux_width} | implementation_data(made[1])
+    emit(data, as_json)
+    say(f"{config.name}, {implementation_text(made[0])}", as_json)
+    if mux_width is not None:
+        labels = (str(config.array.mux_width), str(mux_width))
+        say(f"\n{mux_text(made, labels)}", as_json)
 
 
 @app.command("gates")

@@ -16,17 +16,9 @@ class DrainBench(wiring.Component):
         self.p, self.sizes = p, sizes
         self.inner = Drain(p, sizes)
         inner = self.inner.signature.members
-        names = ("start", "there", "head", "drained", "constants", "extras_write")
-        names += (
-            "residual_write",
-            "store_start",
-            "store",
-            "ending",
-            "resulting",
-            "alarm",
-            "drain",
-            "drain_address",
-        )
+        names = ("start", "there", "next_constants", "head", "drained", "constants", "extras_write")
+        names += ("residual_write", "store_start", "store", "ending", "resulting", "alarm")
+        names += ("drain", "drain_address")
         super().__init__(
             {
                 **{name: inner[name] for name in names},

@@ -137,7 +137,9 @@ class LayerRun:
             if self.stored and len(stores) > 1 and unit.chunk > len(stores) - 1:
                 now = max(now, stores[-2][1])
             # The queue shows a record from the cycle behind the start of the one before.
-            self.inputs.put(slice(shown, now + 1), there=1, head=self._head(unit, number))
+            head = self._head(unit, number)
+            shows = slice(shown, now + 1)
+            self.inputs.put(shows, there=1, head=head, next_constants=head["constants"])
             self.inputs.put(now, start=1)
             begin = now + 1
             rows = np.repeat(rows, p.drain_turns, 0)

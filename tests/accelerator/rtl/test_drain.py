@@ -137,13 +137,13 @@ def test_what_the_drain_is_not_made_for(layer, config):
     ("part", "changed", "message"),
     [
         ("engines", {"epilogue_lanes": 2}, "epilogue_lanes is 2, expected a half of array.columns"),
-        ("engines", {"epilogue_latency_cycles": 5}, "cycles is 5, expected 6 or more"),
+        ("engines", {"epilogue_latency_cycles": 5}, "cycles is 5, expected 8 or more"),
         ("array", {"columns": 3}, "columns is 3, expected a power of two"),
         ("memory", {"dma_bytes_per_cycle": 4}, "DMA moves 4 bytes a cycle, expected 8"),
     ],
 )
 def test_configurations_that_are_refused(part, changed, message):
     config = load_config("edge-8x8")
-    assert drain_sizes(config) == DrainSizes(8, 4096, 4096, 16, 16384, 16, 1024)
+    assert drain_sizes(config) == DrainSizes(8, 2048, 4096, 16, 16384, 16, 1024)
     with pytest.raises(EscaError, match=message):
         drain_sizes(replace(config, **{part: replace(getattr(config, part), **changed)}))

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from esca.accelerator.rtl.boxed import Boxed
+from esca.accelerator.rtl.hard_registers import Absorbed
 from esca.accelerator.rtl.implement import MUXES, PRODUCTS, _placed, implement, part_of
 from esca.accelerator.rtl.implementation_table import implementation_data, implementation_text
 from esca.accelerator.rtl.parts import part_of_machine
@@ -126,7 +127,14 @@ def test_table():
     from esca.accelerator.rtl.implement import Implementation
 
     made = Implementation(
-        "array", "85k", {"LUT4": 12}, {"LUT4": 48}, 5, (_placed(1, REPORT), _placed(2, REPORT))
+        "array",
+        "85k",
+        6,
+        {"LUT4": 12},
+        {"LUT4": 48},
+        5,
+        Absorbed(1, 2, 3),
+        (_placed(1, REPORT), _placed(2, REPORT)),
     )
     data, text = implementation_data(made), implementation_text(made)
     assert data["fmax_mhz"] == 151.5
@@ -138,6 +146,8 @@ def test_table():
 def test_bad_input():
     with pytest.raises(EscaError, match="device '12k', expected one of 25k, 45k, 85k"):
         implement(None, "twisted", "12k")
+    with pytest.raises(EscaError, match="speed grade 9, expected one of 6, 7, 8"):
+        implement(None, "twisted", speed=9)
     with pytest.raises(EscaError, match="seeds are empty"):
         implement(None, "twisted", seeds=())
     with pytest.raises(EscaError, match="part 'gpu', expected one of top, path"):

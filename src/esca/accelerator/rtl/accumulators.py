@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import SUM_BITS, Parameters
 
@@ -78,7 +79,7 @@ class Bank(wiring.Component):
                 target.data.eq(total),
                 target.en.eq(written.valid & (written.half == half)),
             ]
-            found.append(delayed(m, source.data, signed(SUM_BITS), 1))
+            found.append(delayed(m, uncollided(m, platform, source, target), signed(SUM_BITS), 1))
         m.d.comb += held.eq(Mux(added.half, found[1], found[0]))
         m.d.sync += self.drained.eq(Mux(drained_half, found[1], found[0]))
         self._watch(m, later, wide)

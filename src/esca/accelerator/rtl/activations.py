@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.layout import SUB_BANKS
+from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.window import QUARTERS, address_shape
@@ -69,7 +70,10 @@ class SubBank(wiring.Component):
             target.data.eq(other.data),
             target.en.eq(other.write),
         ]
-        m.d.sync += [self.word.eq(mine.data), self.other_word.eq(theirs.data)]
+        m.d.sync += [
+            self.word.eq(uncollided(m, platform, mine, target)),
+            self.other_word.eq(theirs.data),
+        ]
         return m
 
 

@@ -12,7 +12,6 @@ from esca.accelerator.events import Job
 from esca.accelerator.isa import Instruction
 from esca.accelerator.rtl.bursts import SETUP
 from esca.accelerator.rtl.commands import FEED
-from esca.accelerator.rtl.control import CONTROL_CYCLES
 from esca.accelerator.rtl.dram_maps import row_pitch
 from esca.accelerator.schedule import SERVERS
 from esca.accelerator.workload import TensorShape, Workload
@@ -60,9 +59,6 @@ def adapted_jobs(
         job.reuses = [place[other] for other in job.reuses]
         setup = SETUP if job.queue in SERVERS else 0
         job.cycles = max(1, job.cycles) + setup
-        if job.queue == "weights":
-            # It starts the feed, which starts the array: control takes its time twice.
-            job.latency += CONTROL_CYCLES
         if instruction.op == "load_residual":
             y0, y1, x0, x1 = instruction.raster
             residual = workload.layers[instruction.layer].residual

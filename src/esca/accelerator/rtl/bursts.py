@@ -23,9 +23,9 @@ SETUP = 3
 
 
 class Bursts(wiring.Component):
-    """Takes a transfer at ``start``. In each cycle from ``SETUP`` + 1 behind on one bus word has its
-    turn; a burst leaves with its first. ``ending``: in the turn of the last word. Where a burst is
-    not taken, and under ``hold``, turns wait; ``turn``: one is not.
+    """Takes a transfer at ``start``. In each cycle from ``SETUP`` + 1 behind on one bus word has
+    its turn; a burst leaves with its first. ``ending``: in the turn of the last word. Where a burst
+    is not taken, and under ``hold``, turns wait; ``turn``: one is not.
     """
 
     def __init__(self, bus_bytes: int) -> None:

@@ -108,7 +108,10 @@ class Watched(Simulation):
 
 
 def _library(component: wiring.Component, around: Harness, debug: int, cache: Path | None) -> Path:
-    text, harness = _ZEROS.sub("", rtlil_text(component, _NAME)), around.text(component)
+    text, harness = (
+        _ZEROS.sub("", rtlil_text(component, _NAME, simulated=True)),
+        around.text(component),
+    )
     commands = _commands(text, debug)
     how = (*commands, *_FLAGS, str(tool_versions()))
     return kept_library(

@@ -6,6 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.ramps import RAMP
 from esca.accelerator.rtl.requantize import COLUMN
@@ -24,10 +25,10 @@ class ConstantsRam(wiring.Component):
     next, which fill one a cycle.
 
     ``first``: where those of the queue's head begin, from the cycle on in which it is ``there``;
-    ``start``: it starts. ``swap``, three cycles behind: its constants are active from the next cycle
-    on; ``ramps``: of those that wait. A unit may start as many cycles as there are columns behind
-    the one before, if its record is there; in any case when ``ready``. ``alarm`` where it starts
-    earlier.
+    ``start``: it starts. ``swap``, three cycles behind: its constants are active from the next
+    cycle on; ``ramps``: of those that wait. A unit may start as many cycles as there are columns
+    behind the one before, if its record is there; in any case when ``ready``. ``alarm`` where it
+    starts earlier.
     """
 
     def __init__(self, p: Parameters, words: int) -> None:
@@ -66,7 +67,7 @@ class ConstantsRam(wiring.Component):
         ]
         coming = delayed(m, asking, 1, 2)
         here = delayed(m, asked, range(columns), 2)
-        found = delayed(m, source.data, CONSTANTS, 1)
+        found = delayed(m, uncollided(m, platform, source, target), CONSTANTS, 1)
         with m.If(self.start):
             m.d.sync += asked.eq(0)
         with m.Elif(asking):

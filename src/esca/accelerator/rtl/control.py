@@ -11,7 +11,6 @@ from esca.accelerator.rtl.dma_order import DmaOrder
 from esca.accelerator.rtl.queue import Queue
 from esca.accelerator.rtl.semaphores import Semaphores
 
-
 CONTROL_CYCLES = 3
 """Cycles from the end of a job, or its result, to the first start of what waited for it."""
 
@@ -59,8 +58,8 @@ class Control(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Queues meet counters, a cycle after what has happened; servers choose among their queues a
-        cycle later, and their choice is a register's.
+        """Queues meet counters, a cycle after what has happened; servers choose among their queues
+        a cycle later, and their choice is a register's.
         """
         m = Module()
         m.submodules.semaphores = semaphores = Semaphores(len(self.queues))

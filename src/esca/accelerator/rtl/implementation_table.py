@@ -1,6 +1,7 @@
 """An implementation, and counts of gates, as data and as lines for people."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from esca.accelerator.rtl.gates import GateCount
@@ -8,14 +9,19 @@ from esca.accelerator.rtl.implement import Implementation, Placed
 
 
 def implementation_data(made: Implementation) -> dict[str, Any]:
-    """Plain data: ``name device used available box_registers fmax_mhz placed``."""
+    """Plain data: ``name device speed used available box_registers absorbed fmax_mhz
+    least_fmax_mhz placed``.
+    """
     return {
         "name": made.name,
         "device": f"ECP5 {made.device}",
+        "speed": made.speed,
         "used": dict(made.used),
         "available": dict(made.available),
         "box_registers": made.box_registers,
-        "fmax_mhz": round(made.fmax_hertz / 1e6, 2),
+        "absorbed": asdict(made.absorbed),
+        "fmax_mhz": round(made.best.fmax_hertz / 1e6, 2),
+        "least_fmax_mhz": round(made.worst.fmax_hertz / 1e6, 2),
         "placed": [_placed_data(one) for one in made.placed],
     }
 
@@ -32,17 +38,39 @@ def _placed_data(placed: Placed) -> dict[str, Any]:
 
 
 def implementation_text(made: Implementation) -> str:
-    """What it takes, how fast each seed is, and where the best seed's slowest path goes."""
-    lines = [f"{made.name} on an ECP5 {made.device.upper()}"]
+    """What it takes, how fast each seed is, and where the slowest paths go of the best seed and the
+    worst.
+    """
+    lines = [f"{made.name} on an ECP5 {made.device.upper()}, speed grade {made.speed}"]
     for kind, used in made.used.items():
         total = made.available[kind]
         lines.append(f"  {kind:<11} {used:>7,} of {total:,} ({used / total:.1%})")
     lines.append(f"  of the flip-flops {made.box_registers:,} only stand at its ports")
+    ports = (made.absorbed.ram_outputs, made.absorbed.dsp_outputs, made.absorbed.dsp_inputs)
+    lines.append(
+        "  registers inside {} outputs of block RAM, {} of DSPs, before {} DSPs".format(*ports)
+    )
     speeds = ", ".join(f"{one.fmax_hertz / 1e6:.1f}" for one in made.placed)
-    lines.append(f"  MHz by seed {speeds}")
-    best = max(made.placed, key=lambda one: one.fmax_hertz)
-    lines.append(f"  slowest path of seed {best.seed}, ns of logic + routing:")
-    lines += [f"    {s.logic:5.2f} + {s.routing:5.2f}  {s.part}" for s in best.path]
+    lines.append(
+        f"  MHz by seed {speeds}: {made.worst.fmax_hertz / 1e6:.1f} to "
+        f"{made.best.fmax_hertz / 1e6:.1f}"
+    )
+    for one in dict.fromkeys((made.best, made.worst)):
+        lines.append(f"  slowest path of seed {one.seed}, ns of logic + routing:")
+        lines += [f"    {s.logic:5.2f} + {s.routing:5.2f}  {s.part}" for s in one.path]
+    return "\n".join(lines)
+
+
+def mux_text(made: Sequence[Implementation], labels: Sequence[str]) -> str:
+    """Machines that differ in ``array.mux_width`` side by side."""
+    lines = [f"{'array.mux_width':<16}" + "".join(f"{label:>12}" for label in labels)]
+    for kind in made[0].used:
+        lines.append(f"{kind:<16}" + "".join(f"{one.used[kind]:>12,}" for one in made))
+    for name, speeds in (
+        ("MHz, best seed", [one.best.fmax_hertz for one in made]),
+        ("MHz, worst seed", [one.worst.fmax_hertz for one in made]),
+    ):
+        lines.append(f"{name:<16}" + "".join(f"{speed / 1e6:>12.1f}" for speed in speeds))
     return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Array, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
+from amaranth.lib.memory import Memory, WritePort
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.config import AcceleratorConfig
@@ -12,6 +12,7 @@ from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.adapt import bus_bytes
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.bursts import ROW_BITS
+from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.drain_records import FORMATS, STORE
 from esca.accelerator.rtl.linear_records import (
     CONSTANT_BYTES,
@@ -80,7 +81,7 @@ class Linear(wiring.Component):
     def __init__(self, sizes: LinearSizes) -> None:
         self.sizes = sizes
         bus = sizes.bus_bytes
-        self.store_words = WordStore(bus, sizes.result_bytes // bus)
+        self.store_words = WordStore(bus, min(sizes.result_bytes, 2 * MOST_OUTPUTS) // bus)
         write = {
             "en": 1,
             "weights": 1,
@@ -115,7 +116,7 @@ class Linear(wiring.Component):
         operand = m.submodules.operand = Memory(shape=width, depth=inputs, init=[])
         kept = m.submodules.kept = Memory(shape=width, depth=inputs, init=[])
         constants = m.submodules.constants = Memory(shape=constant, depth=2 * MOST_OUTPUTS, init=[])
-        self._load(m, weights, operand, constants)
+        targets = self._load(m, weights, operand, constants)
         busy, held = Signal(), Signal(LINEAR)
         at, word, output = Signal(range(rows)), Signal(8), Signal(10)
         last, last_word, last_output = Signal(), Signal(8), Signal(10)
@@ -148,13 +149,18 @@ class Linear(wiring.Component):
             ),
             reads[3].addr.eq(held.operand + word),
         ]
-        taken = Mux(delayed(m, held.on_chip, 1, 1), reads[3].data, reads[1].data)
-        operands = [delayed(m, value, width, 1) for value in (reads[0].data, taken)]
+        targets.append(kept.write_port(granularity=8 * sizes.bus_bytes))
+        words = [
+            uncollided(m, platform, read, target)
+            for read, target in zip(reads, targets, strict=True)
+        ]
+        words[1] = Mux(delayed(m, held.on_chip, 1, 1), words[3], words[1])
+        found = [delayed(m, one, len(one), 1) for one in words[:3]]
         first_word = delayed(m, word == 0, 1, SUM_LATENCY - 1)
-        total = self._sums(m, operands[0], operands[1], first_word)
+        total = self._sums(m, found[0], found[1], first_word)
         left = sizes.latency - SUM_LATENCY - PLACE_LATENCY
         lane = place(m, platform, "lane", "linear_lane", lambda: Lane(left))
-        own = data.View(CONSTANTS, delayed(m, reads[2].data, constant, 1)[: CONSTANTS.size])
+        own = data.View(CONSTANTS, found[2][: CONSTANTS.size])
         made = delayed(m, last, 1, sizes.latency - PLACE_LATENCY)
         m.d.comb += [
             lane.sum.eq(total),
@@ -172,11 +178,16 @@ class Linear(wiring.Component):
         late = delayed(m, target, where, sizes.latency)
         value = delayed(m, lane.value, VALUE_BITS, PLACE_LATENCY)
         filled = self._results(m, value, delayed(m, last, 1, sizes.latency), first, late)
-        self._keep(m, kept, filled, late)
+        self._keep(m, targets[3], filled, late)
         return m
 
-    def _load(self, m: Module, weights: Memory, operand: Memory, constants: Memory) -> None:
-        """Bus words of a job come in order; those of weights lie one behind the other."""
+    def _load(
+        self, m: Module, weights: Memory, operand: Memory, constants: Memory
+    ) -> list[WritePort]:
+        """Bus words of a job come in order; those of weights lie one behind the other. Returns the
+        ports that write.
+        """
+        ports = []
         write, sizes = self.write, self.sizes
         bits = 8 * sizes.bus_bytes
         inner = power_above(sizes.lanes // sizes.bus_bytes)
@@ -200,11 +211,13 @@ class Linear(wiring.Component):
              write.weights & ~mine),
         ):  # fmt: skip
             port = memory.write_port(granularity=bits)
+            ports.append(port)
             m.d.comb += [
                 port.addr.eq(address),
                 port.data.eq(write.data.replicate(len(port.data) // bits)),
                 port.en.eq(Mux(write.en & wanted, 1 << part, 0)),
             ]
+        return ports
 
     def _sums(self, m: Module, weights: Value, operand: Value, first: Value) -> Value:
         """The sum of an output up to a word."""
@@ -241,11 +254,10 @@ class Linear(wiring.Component):
         written: data.View = fill.write
         return written
 
-    def _keep(self, m: Module, kept: Memory, written: data.View, held: data.View) -> None:
+    def _keep(self, m: Module, port: WritePort, written: data.View, held: data.View) -> None:
         """Results are operands of the next layer, too."""
         bits = 8 * self.sizes.bus_bytes
         inner = power_above(self.sizes.lanes // self.sizes.bus_bytes)
-        port = kept.write_port(granularity=bits)
         place = Signal(9)
         m.d.comb += [
             place.eq(held.kept + written.address),

@@ -12,9 +12,12 @@ from amaranth.lib import wiring
 
 
 class Modules:
-    """The platform of a design whose modules are described once; ``described`` by name."""
+    """The platform of a design whose modules are described once; ``described`` by name.
+    ``simulated``: it will be compiled into a simulation.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, simulated: bool = False) -> None:
+        self.simulated = simulated
         self.described: dict[str, wiring.Component] = {}
 
     def instance(

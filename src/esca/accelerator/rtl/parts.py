@@ -42,10 +42,10 @@ accumulators. ``drain``: epilogue, texel biases and results. ``lane``: one of th
 
 
 def mapped_flat(config: AcceleratorConfig, part: str) -> bool:
-    """Whether a part is mapped across its modules in minutes: not the machine, nor an array of PEs
-    that are logic and not a multiplier of the device.
+    """Whether a part is mapped across its modules in minutes: not an array of PEs that are logic
+    and not a multiplier of the device.
     """
-    return part != TOP and not (part in ("path", "array") and parameters(config).small)
+    return not (part in (TOP, "path", "array") and parameters(config).small)
 
 
 def part_of_machine(config: AcceleratorConfig, part: str) -> wiring.Component:

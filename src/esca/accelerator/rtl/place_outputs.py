@@ -97,7 +97,7 @@ class PlaceOutputs(wiring.Component):
             m.d.sync += [
                 x.eq(held.first_x),
                 y.eq(y + held.step_y),
-                ring.eq(Mux(wraps < 0, ring + held.step_y, wraps)),
+                ring.eq(Mux(wraps[-1], ring + held.step_y, wraps)),
             ]
         with m.Elif(self.step.valid):
             m.d.sync += x.eq(x + held.step_x)

@@ -34,8 +34,8 @@ class Queue(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """The head, and for each source by how much what has happened is ahead of what it waits for:
-        the sign says whether the wait is over.
+        """The head, and for each source by how much what has happened is ahead of what it waits
+        for: the sign says whether the wait is over.
         """
         m = Module()
         held = Signal()
@@ -54,6 +54,6 @@ class Queue(wiring.Component):
             now = self.counts[index] + self.pulses[index]
             next_wait = self.record.payload.header.waits[index]
             m.d.sync += ahead.eq(Mux(take, now - next_wait.count, ahead + self.pulses[index]))
-            m.d.comb += met[index].eq(~self.head.header.waits[index].valid | (ahead >= 0))
+            m.d.comb += met[index].eq(~self.head.header.waits[index].valid | ~ahead[-1])
         m.d.comb += self.ready.eq(held & met.all())
         return m

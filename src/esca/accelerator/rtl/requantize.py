@@ -118,7 +118,7 @@ class Lane(wiring.Component):
 
         exact, layer = pipe.cut(exact, layer)
         u = pipe.named(exact, signed(SUM_BITS))
-        wrong, bends = exact != u, layer.sloped & (u < 0)
+        wrong, bends = exact != u, layer.sloped & u[-1]
         low, high = _product(u, layer.slope)
 
         low, high, u, wrong, bends, layer = pipe.cut(low, high, u, wrong, bends, layer)
@@ -141,10 +141,11 @@ class Lane(wiring.Component):
         y = rounded + layer.zero
 
         y, wrong, layer = pipe.cut(y, wrong, layer)
-        over, top = y > layer.top, layer.top
+        low, high, top = y[:VALUE_BITS], y[VALUE_BITS:-1].any(), layer.top
+        over = low > top
 
-        y, over, top, wrong = pipe.cut(y, over, top, wrong)
-        value = Mux(y < 0, 0, Mux(over, top, y))[:VALUE_BITS]
+        low, high, over, negative, top, wrong = pipe.cut(low, high, over, y[-1], top, wrong)
+        value = Mux(negative, 0, Mux(high | over, top, low))
 
         value, wrong = pipe.cut(value, wrong)
         value, wrong = pipe.rest(value, wrong)

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.accumulators import DRAINED_LATENCY
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.requantize import VALUE_BITS
 
@@ -69,7 +70,9 @@ class Residuals(wiring.Component):
         on, zero = (
             delayed(m, one, one.shape(), DRAINED_LATENCY - 1) for one in (self.on, self.zero)
         )
-        found = delayed(m, source.data, BYTE * columns, DRAINED_LATENCY - 2)
+        found = delayed(
+            m, uncollided(m, platform, source, target), BYTE * columns, DRAINED_LATENCY - 2
+        )
         for column in range(columns):
             value = found.word_select(column, BYTE) - zero
             m.d.sync += self.values[column].eq(Mux(on, value, 0))

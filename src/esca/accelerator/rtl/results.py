@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.drain_records import FORMATS, STORE
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import Parameters
@@ -50,7 +51,7 @@ class Slot(wiring.Component):
             target.data.eq(self.write.data),
             target.en.eq(self.write.en),
         ]
-        m.d.sync += self.found.eq(source.data)
+        m.d.sync += self.found.eq(uncollided(m, platform, source, target))
         return m
 
 

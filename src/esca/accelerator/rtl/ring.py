@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.rtl.bursts import ROW_BITS
+from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.records import LOAD_WEIGHTS
 from esca.errors import EscaError
@@ -75,7 +76,7 @@ class Ring(wiring.Component):
         word = self.write.word
         content = Signal(8 * self.bus_bytes)
         m.d.sync += [
-            self.row.eq(source.data),
+            self.row.eq(uncollided(m, platform, source, target)),
             content.eq(self.write.data.as_value()),
             target.addr.eq(self.write.ring + (word >> shift)),
             target.en.eq(Mux(self.write.valid, 1 << word[:shift], 0)),

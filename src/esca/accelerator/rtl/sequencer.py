@@ -78,7 +78,7 @@ class Sequencer(wiring.Component):
                 row.x.eq(held.x.first),
                 line.eq(line + 1),
                 row.y.eq(row.y + held.y.step),
-                row.ring_y.eq(Mux(wraps < 0, row.ring_y + held.y.step, wraps)),
+                row.ring_y.eq(Mux(wraps[-1], row.ring_y + held.y.step, wraps)),
             ]
         with m.Else():
             m.d.sync += [place.eq(place + 1), row.x.eq(row.x + held.x.step)]

@@ -296,8 +296,8 @@ class _Jobs:
 
 @dataclass(frozen=True)
 class _Words:
-    """By queue of loads: the word that comes is one of its jobs'. A cycle later the ``word`` itself;
-    by queue that it was taken, and what its job's record says.
+    """By queue of loads: the word that comes is one of its jobs'. A cycle later the ``word``
+    itself; by queue that it was taken, and what its job's record says.
     """
 
     word: Any

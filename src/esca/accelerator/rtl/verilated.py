@@ -47,7 +47,7 @@ def verilated(
 def _library(component: wiring.Component, initial: bool, cache: Path | None) -> Path:
     options = (*_OPTIONS, *_FLAGS, _version(), str(tool_versions()))
     with TemporaryDirectory(prefix="esca-rtl-") as scratch:
-        text = verilog_text(component, _NAME, Path(scratch), initial)
+        text = verilog_text(component, _NAME, Path(scratch), initial, simulated=True)
     harness = _HARNESS.text(component)
     return kept_library(
         (text, harness, *options), lambda folder: _build(folder, text, harness), cache

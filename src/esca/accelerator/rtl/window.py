@@ -169,7 +169,8 @@ class Picker(wiring.Component):
     after the elements ``y``, ``x`` of the window.
 
     ``places``, ``together_x``, ``span_y``, ``span_x``, of the record, come one cycle before;
-    ``bits_x``, ``one_byte``, ``deep`` (atoms of a pixel lie above each other) and ``depth_odd`` a cycle later.
+    ``bits_x``, ``one_byte``, ``deep`` (atoms of a pixel lie above each other) and ``depth_odd``
+    a cycle later.
     """
 
     def __init__(self) -> None:

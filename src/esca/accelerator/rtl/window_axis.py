@@ -58,7 +58,7 @@ class Element(wiring.Component):
         v, at = (Signal(signed(COORDINATE_BITS + 2), name=name) for name in ("v", "at"))
         last_used = Signal()
         m.d.sync += [v.eq(self.base + offset), at.eq(self.place + offset), last_used.eq(used)]
-        inside = delayed(m, last_used & (v >= 0) & (v < self.size), 1, 1)
+        inside = delayed(m, last_used & ~v[-1] & (v < self.size), 1, 1)
         m.d.sync += self.met.inside.eq(inside)
         address = self._hashed(m, delayed(m, _in_ring(at, self.ring), COORDINATE_BITS, 1))
         m.d.sync += [
@@ -93,8 +93,10 @@ class Element(wiring.Component):
             )
         )
         there = delayed(m, ~beyond, 1, 1) & (last_slot < slots)
+        # Two bits times three: as a product it would take a DSP.
+        times = Mux(last_choice[0], spread, 0) + Mux(last_choice[1], spread << 1, 0)
         m.d.sync += [
-            offset.eq(Array(offsets)[last_slot] + last_choice * spread),
+            offset.eq(Array(offsets)[last_slot] + times),
             used.eq(there & (last_choice <= Array(choices)[last_slot])),
         ]
         return offset, used
@@ -115,7 +117,7 @@ class Element(wiring.Component):
 def _in_ring(at: Signal, ring: Signal) -> Signal:
     """A place that left the ring by less than its rows comes back."""
     beyond = at - ring
-    return Mux(at < 0, at + ring, Mux((ring != 0) & (beyond >= 0), beyond, at))[:COORDINATE_BITS]
+    return Mux(at[-1], at + ring, Mux((ring != 0) & ~beyond[-1], beyond, at))[:COORDINATE_BITS]
 
 
 class OfColour(wiring.Component):

@@ -1,12 +1,13 @@
 """Results that come word by word and are stored as they lie: halves, and the words of stores."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.drain_records import STORE
 from esca.accelerator.rtl.results import AHEAD, READ_CYCLES
 
@@ -46,7 +47,7 @@ class WordStore(wiring.Component):
         asking, ends, next_store = Signal(), Signal(), data.View(STORE, line.r_data)
         row_ends = word == last_word
         asked = delayed(m, address, address.shape(), 1)
-        found = [self._half(m, half, asked) for half in range(2)]
+        found = [self._half(m, platform, half, asked) for half in range(2)]
         taken = Mux(delayed(m, held.half, 1, 2), found[1], found[0])
         m.d.comb += [
             line.w_data.eq(self.store.as_value()),
@@ -75,7 +76,7 @@ class WordStore(wiring.Component):
             m.d.sync += [counter.eq(0) for counter in (address, word, row)]
         return m
 
-    def _half(self, m: Module, half: int, address: Signal) -> Signal:
+    def _half(self, m: Module, platform: object, half: int, address: Signal) -> Value:
         """A memory; what is at an address comes a cycle later."""
         memory = Memory(shape=8 * self.bus_bytes, depth=self.words, init=[])
         m.submodules[f"half_{half}"] = memory
@@ -88,5 +89,4 @@ class WordStore(wiring.Component):
                     target.addr.eq(write.address),
                     target.data.eq(write.data),
                 ]
-        found: Signal = source.data
-        return found
+        return uncollided(m, platform, source, target)
