@@ -21,7 +21,7 @@ from esca.accelerator.rtl.board.host import Board
 from esca.accelerator.rtl.board.own_config import board_config
 from esca.accelerator.rtl.board.sdram_part import ULX3S_SDRAM
 from esca.accelerator.rtl.board.session import Session
-from esca.accelerator.rtl.board.simulated import SimulatedBoard
+from esca.accelerator.rtl.board.simulated import JoinedBoard
 from esca.accelerator.rtl.hardware_program import hardware_program
 from esca.accelerator.rtl.random_programs import small_config
 from esca.accelerator.rtl.top import Top
@@ -70,7 +70,7 @@ def main() -> None:
     program = compile_program(quantized, config)
     made = hardware_program(program)
     began = process_time()
-    simulated = SimulatedBoard(Top(config), board_settings(config, ULX3S_SDRAM, CLOCK, DIVISOR))
+    simulated = JoinedBoard(Top(config), board_settings(config, ULX3S_SDRAM, CLOCK, DIVISOR))
     board = Board(simulated)
     session = Session(board, made)
     session.load()

@@ -85,18 +85,20 @@ def host_command(
     from esca.accelerator.rtl.board.own_config import board_config
     from esca.accelerator.rtl.board.sdram_part import ULX3S_SDRAM
     from esca.accelerator.rtl.board.serial_port import SerialPort
-    from esca.accelerator.rtl.board.simulated import SimulatedBoard
+    from esca.accelerator.rtl.board.simulated import JoinedBoard
+    from esca.accelerator.rtl.frames import texture_program
     from esca.accelerator.rtl.top import Top
 
     config, quantized = board_config(preset), load_artifact(artifact).quantized
     if port is None:
         settings = board_settings(config, ULX3S_SDRAM, mhz * 1e6, SIMULATED_DIVISOR)
-        board = Board(SimulatedBoard(Top(config), settings))
+        board = Board(JoinedBoard(Top(config), settings))
     else:
         board = Board(SerialPort(port, baud))
     data = []
     with progress("Running") as update:
-        checks = check_board_frames(board, quantized, config, random_codes(quantized, frames))
+        program = texture_program(quantized, config)
+        checks = check_board_frames(board, quantized, program, random_codes(quantized, frames))
         for check in checks:
             data.append(board_data(check))
             update(len(data), frames)

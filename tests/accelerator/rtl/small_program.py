@@ -13,6 +13,7 @@ from esca.accelerator.program import MachineProgram
 from esca.accelerator.rtl.random_programs import small_config
 from esca.graph import Graph, Node
 from esca.graph.ops import Conv2d, ConvTranspose2d, Input, LeakyRelu, TexelBias
+from esca.quantization.quantize import QuantizedGraph
 
 CHANNELS = (16, 8, 4, 3)
 
@@ -47,10 +48,16 @@ def packed_config() -> AcceleratorConfig:
 
 
 @cache
-def small_program(bits: str, config: AcceleratorConfig | None = None) -> MachineProgram:
+def small_decoder(bits: str) -> QuantizedGraph:
     """``bits``: a recipe's name."""
     feeds = {"x": torch.randn(2, CHANNELS[0], 2, 2, generator=torch.Generator().manual_seed(1))}
-    return compile_program(quantized_of(_graph(), feeds, RECIPES[bits]), config or small_config())
+    return quantized_of(_graph(), feeds, RECIPES[bits])
+
+
+@cache
+def small_program(bits: str, config: AcceleratorConfig | None = None) -> MachineProgram:
+    """Of :func:`small_decoder`."""
+    return compile_program(small_decoder(bits), config or small_config())
 
 
 @cache

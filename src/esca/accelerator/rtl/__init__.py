@@ -7,6 +7,7 @@
 * ``hardware_program``: a compiled program as records, constants and an image of DRAM.
 * ``compiled``: a component as a compiled simulation; ``verify``, ``frames``: programs and frames on
   it, held against simulator and runtime; ``random_programs``, ``coverage``: what it is tried with.
+* ``board``: a board around the machine, its host's protocol, and a simulation of both.
 * ``emit``: Verilog, reproducible by hash; ``implement``: place and route.
 
 Needs the extra ``rtl`` (Amaranth, YoWASP Yosys and nextpnr); ``compiled`` a C++ compiler, too.

@@ -75,7 +75,7 @@ def wanted_textures(
     names = {tensor.name for tensor in program.workload.inputs}
     for frame in range(len(next(iter(integers.values())))):
         one = {name: value[frame : frame + 1] for name, value in integers.items()}
-        seen: dict[str, Tensor] = {}
+        seen = {name: value for name, value in one.items() if name in names}
 
         def observe(name: str, value: Tensor, seen: dict[str, Tensor] = seen) -> None:
             if name in names:

@@ -142,8 +142,8 @@ class Results(wiring.Component):
                 ]
 
     def _taken(self, m: Module) -> tuple[data.View, Sequence[Value], Value]:
-        """Runs and, ``RUNS_LEAD`` cycles behind, their values; both come ``again`` where they are meant for
-        a place's second run, which shares the memories of the first.
+        """Runs and, ``RUNS_LEAD`` cycles behind, their values; both come ``again`` where they are
+        meant for a place's second run, which shares the memories of the first.
         """
         again, last = Signal(), Signal(self.runs.shape())
         if self.p.drain_turns == 1:
@@ -167,8 +167,9 @@ class Results(wiring.Component):
     ) -> Sequence[Value]:
         """A value for every slot of a word: those behind the last begin again at the first.
 
-        ``turn``, ``tens``: ``RUNS_LEAD`` cycles ahead of the ``values``. All slots turn as one ring; values of
-        ten bits leave the last quarter of a word free, so that what begins again skips as many.
+        ``turn``, ``tens``: ``RUNS_LEAD`` cycles ahead of the ``values``. All slots turn as one
+        ring; values of ten bits leave the last quarter of a word free, so that what begins again
+        skips as many.
         """
         size = self.word_bytes
         turns = delayed(m, turn, signed(9), 1)

@@ -19,7 +19,7 @@ from esca.accelerator.rtl.board.protocol import (
     framed,
     unframed,
 )
-from esca.accelerator.rtl.board.simulated import SimulatedBoard, line_bits
+from esca.accelerator.rtl.board.simulated import JoinedBoard, line_bits
 from esca.errors import EscaError
 
 PATIENCE = 8192
@@ -27,7 +27,7 @@ PATIENCE = 8192
 
 @pytest.fixture(scope="module")
 def simulated():
-    return SimulatedBoard(StubMachine(), SETTINGS, PATIENCE)
+    return JoinedBoard(StubMachine(), SETTINGS, PATIENCE)
 
 
 def asked(simulated, request):
@@ -107,7 +107,7 @@ def test_runs_and_constants(simulated) -> None:
 
 
 def test_what_a_board_refuses() -> None:
-    simulated = SimulatedBoard(StubMachine(), SETTINGS, PATIENCE)
+    simulated = JoinedBoard(StubMachine(), SETTINGS, PATIENCE)
     endless = (RESULTS + 1).to_bytes(4, "little")
     assert asked(simulated, Request(Op.RUN, 9, 0, 4096, endless)) == [
         Answer(Op.RUN, 9, Status.OK, b"")

@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-from esca.accelerator.config import AcceleratorConfig
+from esca.accelerator.program import MachineProgram
 from esca.accelerator.rtl.board.host import Board
 from esca.accelerator.rtl.board.protocol import BoardStatus
 from esca.accelerator.rtl.board.session import Session
-from esca.accelerator.rtl.frames import count_different, texture_program, wanted_textures
+from esca.accelerator.rtl.frames import count_different, wanted_textures
 from esca.accelerator.rtl.hardware_program import hardware_program
 from esca.quantization.quantize import QuantizedGraph
 
@@ -28,12 +28,12 @@ class BoardCheck:
 
 
 def check_board_frames(
-    board: Board, quantized: QuantizedGraph, config: AcceleratorConfig, feeds: Mapping[str, Tensor]
+    board: Board, quantized: QuantizedGraph, program: MachineProgram, feeds: Mapping[str, Tensor]
 ) -> Iterator[BoardCheck]:
-    """Load the texture decoder and run it on frames (reals of the whole decoder's inputs, batch
-    first). EscaError for another configuration than the board's, and for what it refuses.
+    """Load the ``program`` of the texture decoder and run it on frames (reals of the whole
+    decoder's inputs, batch first). EscaError for another configuration than the board's, and for
+    what it refuses.
     """
-    program = texture_program(quantized, config)
     session = Session(board, hardware_program(program))
     session.load()
     for maps, wanted in wanted_textures(quantized, program, feeds):

@@ -9,7 +9,7 @@ from esca.errors import EscaError
 VCO_HERTZ = (400e6, 800e6)
 LEAST_COMPARED_HERTZ = 3.125e6
 MOST_DIVISOR = 128
-"""Bounds of the ECP5's PLLs (Lattice, FPGA-TN-02200)."""
+"""Bounds that prjtrellis' ``ecppll`` keeps."""
 
 
 @dataclass(frozen=True)

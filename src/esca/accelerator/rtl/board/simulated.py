@@ -8,36 +8,34 @@ from esca.accelerator.rtl.board.joined import Joined
 from esca.accelerator.rtl.board.sdram_model import SdramModel
 from esca.accelerator.rtl.board.shell import BoardSettings, BoardShell
 from esca.accelerator.rtl.board.uart import BITS
-from esca.accelerator.rtl.compiled import compiled
+from esca.accelerator.rtl.compiled import Simulation, compiled
 
 BLOCK = 4096
 """Cycles that are run at once."""
 
+PATIENCE = 100_000
+
 
 class SimulatedBoard:
-    """A board with ``machine`` and memory; a stream for
+    """A ``simulation`` of a ``component`` with a board's ports, and memory; a stream for
     :class:`esca.accelerator.rtl.board.host.Board` that gives up after ``patience`` cycles without a
     byte. ``image``: of memory. ``cycles`` so far; ``leds`` in the last one.
     """
 
     def __init__(
-        self, machine: wiring.Component, settings: BoardSettings, patience: int = 100_000
+        self,
+        component: wiring.Component,
+        simulation: Simulation,
+        settings: BoardSettings,
+        patience: int = PATIENCE,
     ) -> None:
-        self.divisor, self.patience = settings.divisor, patience
-        shell = BoardShell(machine, settings)
-        self._simulation = compiled(shell)
-        self._joined = Joined(self._simulation, shell, machine)
-        self._sdram = SdramModel(self._simulation, shell, settings.part, settings.clock_hertz)
+        self.divisor, self.patience, self._simulation = settings.divisor, patience, simulation
+        self._sdram = SdramModel(simulation, component, settings.part, settings.clock_hertz)
         self.image = self._sdram.image
         self.cycles = 0
         self.leds = 0
         self._sending: list[NDArray[np.int64]] = []
         self._line = _Line(settings.divisor)
-
-    @property
-    def machine_cycles(self) -> int:
-        """Those in which the machine's clock ran."""
-        return self._joined.machine_cycles
 
     @property
     def wrongs(self) -> dict[str, int]:
@@ -73,6 +71,18 @@ class SimulatedBoard:
         self.cycles += cycles
         self.leds = int(seen["leds"][-1])
         return self._line.bytes(seen["tx"])
+
+
+class JoinedBoard(SimulatedBoard):
+    """With ``machine`` in its shell, compiled apart; ``joined`` counts the machine's cycles."""
+
+    def __init__(
+        self, machine: wiring.Component, settings: BoardSettings, patience: int = PATIENCE
+    ) -> None:
+        shell = BoardShell(machine, settings)
+        simulation = compiled(shell, peeked=True)
+        self.joined = Joined(simulation, shell, machine)
+        super().__init__(shell, simulation, settings, patience)
 
 
 def line_bits(data: bytes, divisor: int) -> NDArray[np.int64]:

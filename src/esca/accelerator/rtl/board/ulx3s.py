@@ -31,6 +31,7 @@ PINS: Mapping[str, str] = {
     "ftdi_rxd": "L4",
     "ftdi_txd": "M1",
     "fire1": "R1",
+    "wifi_gpio0": "L2",
     "led": "B2 C2 C1 D2 D1 E2 E1 H3",
     "sdram_clk": "F19",
     "sdram_cke": "F20",
@@ -43,7 +44,9 @@ PINS: Mapping[str, str] = {
     "sdram_dqm": "U19 E20",
     "sdram_d": "J16 L18 M18 N18 P18 T18 T17 U20 E19 D20 D19 C20 E18 F18 J18 J17",
 }
-"""Balls of the package by port, the lowest bit first. ``fire1``: a button, high when pressed."""
+"""Balls of the package by port, the lowest bit first. ``fire1``: a button, high when pressed.
+``wifi_gpio0``: held high, it keeps the other chip of the board from restarting it.
+"""
 
 PULLS: Mapping[str, str] = {"ftdi_rxd": "UP", "ftdi_txd": "UP", "fire1": "DOWN"}
 INPUTS = ("clk_25mhz", "ftdi_txd", "fire1")
@@ -90,6 +93,7 @@ class Ulx3s(Elaboratable):
             core.rx.eq(ports["ftdi_txd"]),
             ports["ftdi_rxd"].eq(core.tx),
             ports["led"].eq(core.leds[:LEDS]),
+            ports["wifi_gpio0"].eq(1),
             ports["sdram_cke"].eq(pins.cke),
             Cat(ports[f"sdram_{name}"] for name in ("csn", "rasn", "casn", "wen")).eq(pins.command),
             ports["sdram_a"].eq(pins.address),
