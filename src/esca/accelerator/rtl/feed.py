@@ -66,7 +66,7 @@ class Spread(wiring.Component):
             (kind.nibbles, [low, low, high, high]),
         )
         for i in range(4):
-            digit: Value = one_byte[i]
+            digit = one_byte[i]
             for chosen, digits in reversed(choices):
                 digit = Mux(chosen, digits[i], digit)
             m.d.sync += held.weights[i].eq(Mux(self.used, digit, 0))

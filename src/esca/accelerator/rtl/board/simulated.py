@@ -80,7 +80,7 @@ class JoinedBoard(SimulatedBoard):
         self, machine: wiring.Component, settings: BoardSettings, patience: int = PATIENCE
     ) -> None:
         shell = BoardShell(machine, settings)
-        simulation = compiled(shell, peeked=True)
+        simulation = compiled(shell)
         self.joined = Joined(simulation, shell, machine)
         super().__init__(shell, simulation, settings, patience)
 
