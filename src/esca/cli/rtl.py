@@ -187,7 +187,7 @@ def gates_command(
 
 @app.command("run")
 def run_command(
-    artifact: Annotated[Path, typer.Argument(help="Artifact of `esca quantize`.")],
+    artifact: Annotated[Path | None, typer.Argument(help="Artifact of `esca quantize`.")] = None,
     preset: Annotated[
         str, typer.Option(help=f"{', '.join(preset_names())}, or a YAML file.")
     ] = DEFAULT,
@@ -201,6 +201,13 @@ def run_command(
     stalls: Annotated[
         int | None, typer.Option(help="Stall memory at random, with this seed: data must hold.")
     ] = None,
+    avatar: Annotated[
+        str | None, typer.Option(help="Instead of an artifact: base, warp .., of random weights.")
+    ] = None,
+    texture: Annotated[int, typer.Option(help="With --avatar: side of the texture.")] = 256,
+    bits: Annotated[
+        str, typer.Option(help="With --avatar: w4a8-like, of convolutions, or mixed.")
+    ] = "w8a8",
     simulator: Simulated = "cxxrtl",
     unknown: Unknown = None,
     as_json: Json = False,
@@ -214,7 +221,15 @@ def run_command(
     needed("amaranth", "rtl")
     from esca.accelerator.rtl.frames import check_frames, frame_data
 
-    config, quantized = load_config(preset), load_artifact(artifact).quantized
+    if (artifact is None) == (avatar is None):
+        raise EscaError("rtl: expected an artifact or --avatar")
+    config = load_config(preset)
+    if artifact is not None:
+        quantized = load_artifact(artifact).quantized
+    else:
+        from esca.accelerator.rtl.random_avatars import random_avatar
+
+        quantized = random_avatar(AvatarConfig(cast(Variant, avatar), texture), bits)
     feeds = _frames_fed(quantized, capture, checkpoint, frames)
     machine = _built(config, simulator, unknown)
     with progress("Running") as update:
