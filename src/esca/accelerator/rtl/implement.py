@@ -142,9 +142,10 @@ _MAPPING = (
     "delete -port w:rst",
     "connect -nounset -set rst 1'0",
     "cd ..",
-    # Nobody uses a word that is written in the cycle in which it is read: see `collisions`. Names
-    # of cells come later, see `netlist_names`. ABC9 does not take a whole machine; ABC does.
-    "synth_ecp5 -top boxed -no-rw-check -run begin:map_luts",
+    # Nobody uses a word that is written in the cycle in which it is read: see `collisions`.
+    "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2",
+    # Names of cells come later, see `netlist_names`. ABC9 does not take a whole machine; ABC does.
+    "synth_ecp5 -top boxed -run begin:map_luts",
     "abc -dress -lut 4:7",
     "clean",
     "synth_ecp5 -top boxed -run map_cells:check",

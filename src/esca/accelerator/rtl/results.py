@@ -116,7 +116,7 @@ class Results(wiring.Component):
             for slot, one in enumerate(bank):
                 before = slot < run.slot
                 index = Signal(7, name=f"index_{odd}_{slot}")
-                m.d.sync += index.eq(slot - run.slot + Mux(before, count, 0))
+                m.d.sync += index.eq(Mux(before, slot + run.rest, slot - run.slot))
                 within = (index < most) & (slot < slots_there)
                 value = delayed(m, skipped + index, range(2 * columns), 1)
                 m.d.sync += [
