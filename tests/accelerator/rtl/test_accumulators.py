@@ -92,5 +92,5 @@ def test_a_sum_that_leaves_32_bits_is_noticed():
         sum_in=np.full(cycles, largest),
     )["alarm"]
     first = int(np.flatnonzero(alarm)[0])
-    # The sum comes after its token, the alarm in the cycle behind.
-    assert (first - TOKEN_LEAD - 1) // 4 == 2**31 // largest
+    # The sum comes after its token, the alarm two cycles behind.
+    assert (first - TOKEN_LEAD - 2) // 4 == 2**31 // largest

@@ -94,7 +94,8 @@ class Bank(wiring.Component):
         ]  # fmt: skip
         overflow = added.valid & (wide[-1] != wide[-2])
         drained = self.drain & token.valid & (self.drain_half == token.half)
-        m.d.sync += self.alarm.eq(Cat(*hazards, overflow, drained).any())
+        wrong = Cat(*hazards, overflow, drained)
+        m.d.sync += self.alarm.eq(delayed(m, wrong, len(wrong), 1).any())
 
 
 class Accumulators(wiring.Component):

@@ -44,7 +44,7 @@ class BankWrites(wiring.Component):
                 "first": In(accesses_shape(p, words)),
                 "placing": In(1),
                 "placed": In(placed_shape(words, bus_bytes)),
-                "room": Out(1),
+                "room": Out(1, init=1),
                 "accesses": Out(accesses_shape(p, words)),
                 "due": In(1),
                 "resulting": Out(1),
@@ -57,20 +57,28 @@ class BankWrites(wiring.Component):
         shape = placed_shape(self.words, self.bus_bytes)
         line = m.submodules.line = DeepFifo(shape.size, WAITING_WORDS)
         front, valid = Signal(shape), Signal()
-        writing, taken = Signal(), []
+        writing = Signal()
         m.d.comb += [
             line.word.eq(self.placed.as_value()),
             line.put.eq(self.placing),
             line.take.eq(~valid | writing),
-            self.room.eq(line.level < WAITING_WORDS - UNDER_WAY),
         ]
+        m.d.sync += self.room.eq(line.level < WAITING_WORDS - UNDER_WAY)
         with m.If(line.take):
             m.d.sync += [front.eq(data.View(shape, line.first)), valid.eq(line.there)]
+        # Whether the word in front meets what comes first is known a cycle ahead, for the one that
+        # is there and for the one behind it.
+        first_of_line = data.View(shape, line.first)
+        meets = [Signal(name=name) for name in ("meets", "next_meets")]
+        for one, met in zip((front, first_of_line), meets, strict=True):
+            m.d.comb += met.eq(Cat(self._meets(one)).any() & ~one.none)
+        met = Signal()
+        m.d.sync += met.eq(Mux(line.take, meets[1], meets[0]))
+        m.d.comb += writing.eq(valid & ~met)
         for bank in range(self.p.rows):
             value, mask = self._of_bank(bank, front)
             busy = Signal(SUB_BANKS, name=f"busy_{bank}")
             m.d.sync += busy.eq(Cat(one.write.any() for one in self.first[bank]))
-            taken.append(mask.any() & busy.bit_select(front.sub, 1))
             for index in range(SUB_BANKS):
                 access = self.accesses[bank][index]
                 first = delayed(m, self.first[bank][index], access.shape(), 1)
@@ -80,9 +88,17 @@ class BankWrites(wiring.Component):
                     access.data.eq(Mux(busy[index], first.data, value)),
                     access.write.eq(Mux(busy[index], first.write, mine)),
                 ]
-        m.d.comb += writing.eq(valid & ~(Cat(taken).any() & ~front.none))
         self._results(m, delayed(m, writing & front.last, 1, 1))
         return m
+
+    def _meets(self, word: data.View) -> list[Value]:
+        """By bank: what comes first writes the sub-bank that a word goes to."""
+        found = []
+        for bank in range(self.p.rows):
+            _, mask = self._of_bank(bank, word)
+            busy = Cat(one.write.any() for one in self.first[bank])
+            found.append(mask.any() & busy.bit_select(word.sub, 1))
+        return found
 
     def _of_bank(self, bank: int, word: data.View) -> tuple[Value, Value]:
         """What a bank takes of a bus word, and which bytes of its own these are."""

@@ -18,7 +18,7 @@ BURST = data.StructLayout({"request": REQUEST, "last": 1})
 """``last``: of its transfer."""
 
 
-SETUP = 3
+SETUP = 4
 """Cycles in which a transfer is prepared."""
 
 
@@ -42,7 +42,7 @@ class Bursts(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Rows are prepared two ahead: the address of one, the first burst of the one before."""
+        """Rows are prepared three ahead: address, sums, first burst."""
         m = Module()
         shift = (self.bus_bytes - 1).bit_length()
         most = min(PAGE_BYTES // self.bus_bytes, MOST_BEATS)
@@ -117,18 +117,24 @@ class Bursts(wiring.Component):
         )
         # Words up to where a burst has to be cut.
         inside = row[: most.bit_length() - 1]
-        beyond = Signal(words + 1)
-        m.d.comb += beyond.eq(row_words + inside)
-        cut = beyond > most
-        with m.If(steps[1] | steps[2] | take):
+        beyond, here, at = Signal(words + 1), Signal(range(most + 1)), Signal.like(row)
+        one = Signal()
+        cut = beyond[most.bit_length() :].any() | (
+            beyond[most.bit_length() - 1] & beyond[: most.bit_length() - 1].any()
+        )
+        with m.If(steps[1] | steps[2] | steps[3] | take):
             m.d.sync += [
                 row.eq(row + pitch),
-                made.address.eq(row),
-                made.length.eq(Mux(cut, most - inside, row_words)),
+                at.eq(row),
+                beyond.eq(row_words + inside),
+                here.eq(most - inside),
+                made.address.eq(at),
+                made.length.eq(Mux(cut, here, row_words)),
                 made.left.eq(beyond - most),
                 made.whole.eq(~cut),
-                made.single.eq(Mux(cut, inside == most - 1, row_words == 1)),
+                made.single.eq(Mux(cut, here == 1, one)),
             ]
+        m.d.sync += one.eq(row_words == 1)
         with m.If(take):
             m.d.sync += [rows.eq(rows - 1), last.eq(rows == 2)]
         with m.If(steps[0]):

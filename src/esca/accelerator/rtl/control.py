@@ -27,13 +27,13 @@ class Control(wiring.Component):
     """Starts jobs as :func:`esca.accelerator.events.simulate` does.
 
     For each queue: its stream ``record_<name>``, ``head_<name>`` with the record that starts,
-    ``next_<name>`` with the one behind. Bits by queue: ``start`` (the job is busy from the next
-    cycle on), ``resulting`` (its result is there in the next cycle), ``starved``. Bits by server:
-    ``ending`` (this is the last busy cycle of its job), ``hold`` (no job may be chosen). ``clear``,
-    before the first record of a frame comes: counters begin at 0, nothing starts. ``go``: the first
-    jobs may be chosen, and have their ``start`` ``START_LATENCY`` cycles later. What ends or has
-    its result lets others start ``CONTROL_CYCLES`` later than at once. Every job takes at least
-    one cycle.
+    ``next_<name>`` with the one behind, where ``there`` has the queue's bit. Bits by queue:
+    ``start`` (the job is busy from the next cycle on), ``resulting`` (its result is there in the
+    next cycle), ``starved``. Bits by server: ``ending`` (this is the last busy cycle of its job),
+    ``hold`` (no job may be chosen). ``clear``, before the first record of a frame comes: counters
+    begin at 0, nothing starts. ``go``: the first jobs may be chosen, and have their ``start``
+    ``START_LATENCY`` cycles later. What ends or has its result lets others start
+    ``CONTROL_CYCLES`` later than at once. Every job takes at least one cycle.
     """
 
     def __init__(self, queues: Sequence[CommandQueue]) -> None:
@@ -53,6 +53,7 @@ class Control(wiring.Component):
                 "hold": In(len(self.servers)),
                 "resulting": In(count),
                 "start": Out(count),
+                "there": Out(count),
                 "starved": Out(count),
             }
         )
@@ -91,6 +92,7 @@ class Control(wiring.Component):
             m.d.comb += [
                 getattr(self, f"next_{line.name}").eq(queue.head),
                 queue.start.eq(grants[index]),
+                self.there[index].eq(queue.there),
                 self.starved[index].eq(queue.starved),
             ]
             m.d.sync += getattr(self, f"head_{line.name}").eq(queue.head)

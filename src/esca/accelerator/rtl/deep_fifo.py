@@ -1,6 +1,6 @@
 """A queue in block RAM whose words leave through registers."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import fifo, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -19,8 +19,9 @@ _NEAR = 8
 
 
 class DeepFifo(wiring.Component):
-    """``put`` takes ``word`` while ``level``, the words that wait, is below ``depth``, a power of
-    two. ``there``: ``first`` is the oldest, ``take`` takes it.
+    """``put`` takes ``word`` while ``level`` is below ``depth``, a power of two: the words that
+    wait in the memory; a few more are in registers behind it. ``there``: ``first`` is the oldest,
+    ``take`` takes it.
 
     A block RAM gives its word so late in a cycle that a register has to follow at once.
     """
@@ -44,12 +45,12 @@ class DeepFifo(wiring.Component):
         m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[])
         m.submodules.near = near = fifo.SyncFIFO(width=self.width, depth=_NEAR)
         source, target = memory.read_port(), memory.write_port()
-        held, room = Signal(range(self.depth + 1)), Signal(range(_NEAR + 1), init=_NEAR)
+        room = Signal(range(_NEAR + 1), init=_NEAR)
         asking = Signal()
         m.d.comb += [
             target.data.eq(self.word),
             target.en.eq(self.put),
-            asking.eq((held != 0) & (room != 0)),
+            asking.eq((self.level != 0) & (room != 0)),
             near.w_data.eq(delayed(m, uncollided(m, platform, source, target), self.width, 1)),
             near.w_en.eq(delayed(m, asking, 1, _READ)),
             self.there.eq(near.r_rdy),
@@ -60,8 +61,7 @@ class DeepFifo(wiring.Component):
         m.d.sync += [
             target.addr.eq(target.addr + self.put),
             source.addr.eq(source.addr + asking),
-            held.eq(held + self.put - asking),
             room.eq(room + taken - asking),
-            self.level.eq(self.level + self.put - Mux(taken, 1, 0)),
+            self.level.eq(self.level + self.put - asking),
         ]
         return m

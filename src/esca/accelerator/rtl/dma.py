@@ -22,6 +22,11 @@ STORE_LAG = 6
 WORD_LATENCY = 1
 """Cycles from a word that was taken to where it is shared out."""
 
+ROOM = 3
+"""Entries of a list that are free where there is said to be room for one."""
+
+_REQUESTS = 8
+
 STORES = ("stores", "linear_stores")
 
 
@@ -104,7 +109,7 @@ class Dma(wiring.Component):
         writes, room_to_write = self._writes(m, bursts, taken, storing)
         requests = []
         for channel, wanted in ((self.axi.ar, loading.any()), (self.axi.aw, storing.any())):
-            line = fifo.SyncFIFO(width=channel.payload.shape().size, depth=4)
+            line = fifo.SyncFIFO(width=channel.payload.shape().size, depth=_REQUESTS)
             m.submodules += line
             m.d.comb += [
                 line.w_data.eq(bursts.bursts.payload.request.as_value()),
@@ -113,10 +118,11 @@ class Dma(wiring.Component):
                 channel.payload.eq(line.r_data),
                 line.r_en.eq(channel.ready),
             ]
-            requests.append(line.w_rdy)
-        m.d.comb += bursts.bursts.ready.eq(
-            Mux(storing.any(), requests[1] & room_to_write, requests[0] & room_to_read)
-        )
+            requests.append(line.level < _REQUESTS - ROOM)
+        # A cycle old, which is why there is room for more than one.
+        rooms = [delayed(m, requests[0] & room_to_read, 1, 1)]
+        rooms.append(delayed(m, requests[1] & room_to_write, 1, 1))
+        m.d.comb += bursts.bursts.ready.eq(Mux(delayed(m, storing.any(), 1, 1), rooms[1], rooms[0]))
         results = dict(zip(self.loads, reads, strict=True)) | dict(
             zip(self.stores, writes, strict=True)
         )
@@ -190,7 +196,7 @@ class Dma(wiring.Component):
                 m.d.sync += row.eq(Mux(out.last, 0, row + 1))
             with m.If(out.last):
                 m.d.comb += [ends.eq(1), done.eq(old.queue)]
-        return delayed(m, done, len(self.loads), SLACK - 1), line.w_rdy
+        return delayed(m, done, len(self.loads), SLACK - 1), line.level < self.depth - ROOM
 
     def _writes(
         self, m: Module, bursts: Bursts, taken: ValueLike, queue: ValueLike
@@ -201,9 +207,14 @@ class Dma(wiring.Component):
         ends = data.StructLayout({"queue": count, "last": 1})
         sending = m.submodules.sending = fifo.SyncFIFO(width=sizes.size, depth=self.depth)
         acked = m.submodules.acked = fifo.SyncFIFO(width=ends.size, depth=self.depth)
-        size, end = data.View(sizes, sending.r_data), data.View(ends, acked.r_data)
+        size, end = Signal(sizes), data.View(ends, acked.r_data)
+        there, burst_ends = Signal(), Signal()
+        m.d.comb += sending.r_en.eq(~there | burst_ends)
+        with m.If(sending.r_en):
+            m.d.sync += [size.eq(data.View(sizes, sending.r_data)), there.eq(sending.r_rdy)]
         burst = bursts.bursts.payload
         put = taken & queue.any()
+        room = (sending.level < self.depth - ROOM) & (acked.level < self.depth - ROOM)
         m.d.comb += [
             sending.w_data.eq(Cat(queue, burst.request.beats_less_1)),
             acked.w_data.eq(Cat(queue, burst.last)),
@@ -214,10 +225,10 @@ class Dma(wiring.Component):
         m.d.comb += w.payload.last.eq(beat == size.beats_less_1)
         # Bursts that memory has been asked for and that still have words to come.
         asked = Signal(range(self.depth + 2))
-        m.d.sync += asked.eq(asked + (aw.valid & aw.ready) - sending.r_en)
+        m.d.sync += asked.eq(asked + (aw.valid & aw.ready) - burst_ends)
         for index, name in enumerate(self.stores):
             sent = getattr(self, f"sent_{name}")
-            with m.If(sending.r_rdy & (asked != 0) & size.queue[index]):
+            with m.If(there & (asked != 0) & size.queue[index]):
                 m.d.comb += [
                     w.valid.eq(sent.valid),
                     sent.ready.eq(w.ready),
@@ -225,9 +236,9 @@ class Dma(wiring.Component):
                 ]
         with m.If(w.valid & w.ready):
             m.d.sync += beat.eq(Mux(w.payload.last, 0, beat + 1))
-            m.d.comb += sending.r_en.eq(w.payload.last)
+            m.d.comb += burst_ends.eq(w.payload.last)
         done = Signal(count)
         m.d.comb += [self.axi.b.ready.eq(1), acked.r_en.eq(self.axi.b.valid)]
         with m.If(self.axi.b.valid & end.last):
             m.d.comb += done.eq(end.queue)
-        return delayed(m, done, count, SLACK + SETUP - STORE_LAG), sending.w_rdy & acked.w_rdy
+        return delayed(m, done, count, SLACK + SETUP - STORE_LAG), room

@@ -19,7 +19,7 @@ KIND = data.StructLayout({"two_bytes": 1, "nibbles": 1, "wide": 1, "widest": 1})
 TILE = data.StructLayout({"y": 2, "x": 2, "depth": 10})
 """Groups of slots, and depth, of a tile."""
 
-_ADDRESS = 4
+_ADDRESS = 5
 _SPREAD = 1
 
 
@@ -122,7 +122,7 @@ class Feed(wiring.Component):
             self.last.eq(delayed(m, active & (line == 0), 1, late + _SPREAD)),
         ]
         y, x, atom, there = self._place(m, record, line, tile)
-        record = data.View(record.shape(), delayed(m, record.as_value(), record.shape().size, 1))
+        record = delayed(m, record, record.shape(), 2)
         kind, used, choice = Signal(KIND), Signal(), Signal(p.columns * CHOICE_BITS)
         m.d.sync += [kind[name].eq(record[name]) for name in KIND.members]
         m.d.sync += [
@@ -133,10 +133,10 @@ class Feed(wiring.Component):
         m.d.comb += self.read.eq(delayed(m, row, row.shape(), self.spare))
         given = {
             "odd": delayed(m, odd, 1, late - _ADDRESS),
-            "used": delayed(m, used, 1, late - 2),
-            "kind": delayed(m, kind, KIND, late - 2),
+            "used": delayed(m, used, 1, late - 3),
+            "kind": delayed(m, kind, KIND, late - 3),
         }
-        choices = delayed(m, choice, choice.shape(), late - 2)
+        choices = delayed(m, choice, choice.shape(), late - 3)
         for column in range(p.columns):
             spread = place(m, platform, f"spread_{column}", "spread", lambda: Spread(p))
             m.d.comb += [
@@ -187,8 +187,8 @@ class Feed(wiring.Component):
     def _place(
         self, m: Module, record: data.View, line: Signal, tile: data.View
     ) -> tuple[Value, Value, Value, Value]:
-        """Slots (y, x) and atom that stand on a row of the array, and whether there are such: one
-        cycle later.
+        """Slots (y, x) and atom that stand on a row of the array, and whether there are such: two
+        cycles later.
         """
         inner, y, x = Signal(2), Signal(3), Signal(3)
         atom, there = Signal(len(tile.depth) + len(line)), Signal()
@@ -198,15 +198,16 @@ class Feed(wiring.Component):
                 with m.Case(places):
                     wide = len(line) - places
                     m.d.comb += [inner.eq(line[wide:]), atom.eq(Cat(line[:wide], tile.depth))]
+        of_tile_y, of_tile_x = delayed(m, tile.y << down, 3, 1), delayed(m, tile.x << across, 3, 1)
+        of_row_y, of_row_x = (
+            delayed(m, one, 2, 1) for one in (inner >> across, inner & ~(3 << across))
+        )
+        fits = delayed(m, (inner >> across >> down) == 0, 1, 1)
+        atom, record = delayed(m, atom, atom.shape(), 1), delayed(m, record, record.shape(), 1)
         m.d.comb += [
-            y.eq((tile.y << down) + (inner >> across)),
-            x.eq((tile.x << across) + (inner & ~(3 << across))),
-            there.eq(
-                (y < record.slots_y)
-                & (x < record.slots_x)
-                & ((inner >> across >> down) == 0)
-                & (atom < record.atoms)
-            ),
+            y.eq(of_tile_y + of_row_y),
+            x.eq(of_tile_x + of_row_x),
+            there.eq((y < record.slots_y) & (x < record.slots_x) & fits & (atom < record.atoms)),
         ]
         last_y, last_x = delayed(m, y[:2], 2, 1), delayed(m, x[:2], 2, 1)
         return last_y, last_x, delayed(m, atom, atom.shape(), 1), delayed(m, there, 1, 1)

@@ -181,13 +181,12 @@ class Fetch(wiring.Component):
         sends, held, rest = Signal(request), Signal(request), Signal(_BEATS)
         room = Signal()
         inside = PAGE_BYTES // BEAT_BYTES
-        most = Signal(range(inside + 1))
-        here = Signal(range(inside + 1))
+        end, here = Signal(range(2 * inside)), Signal(range(inside + 1))
         payload = self.axi.ar.payload
         ready, crosses = Signal(), Signal()
         m.d.comb += [
             room.eq(~held.valid | (ready & self.axi.ar.ready & ~crosses)),
-            most.eq(inside - held.address[: inside.bit_length() - 1]),
+            end.eq(held.address[: inside.bit_length() - 1] + held.beats),
             self.axi.ar.valid.eq(ready),
             payload.address.eq(held.address << _BEAT_SHIFT),
             payload.beats_less_1.eq(here - 1),
@@ -198,9 +197,9 @@ class Fetch(wiring.Component):
             # What is left of a request behind a page's end is shorter than a page.
             m.d.sync += [
                 ready.eq(1),
-                crosses.eq(held.beats > most),
-                here.eq(Mux(held.beats > most, most, held.beats)),
-                rest.eq(held.beats - most),
+                crosses.eq(end > inside),
+                here.eq(held.beats - Mux(end > inside, end - inside, 0)),
+                rest.eq(end - inside),
             ]
         with m.Elif(ready & self.axi.ar.ready):
             m.d.sync += [

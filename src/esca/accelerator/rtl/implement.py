@@ -155,14 +155,15 @@ def _mapping(flat: bool) -> tuple[str, ...]:
         "delete -port w:rst",
         "connect -nounset -set rst 1'0",
         "cd ..",
+        # Nobody uses a word that is written in the cycle in which it is read: see `collisions`.
+        "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2",
     )
-    # Nobody uses a word that is written in the cycle in which it is read: see `collisions`. Names
-    # of cells come later, see `netlist_names`.
+    # Names of cells come later, see `netlist_names`.
     kept = "" if flat else " -noflatten"
     small = () if flat else ("muxcover -mux4 pe", f"techmap -map {MUXES}")
     return (
         *before,
-        f"synth_ecp5 -top boxed{kept} -no-rw-check -run begin:map_luts",
+        f"synth_ecp5 -top boxed{kept} -run begin:map_luts",
         *small,
         "abc -dress -lut 4:7",
         "clean",

@@ -188,7 +188,7 @@ class Linear(wiring.Component):
         ports that write.
         """
         ports = []
-        write, sizes = self.write, self.sizes
+        write, sizes = delayed(m, self.write, self.write.shape(), 1), self.sizes
         bits = 8 * sizes.bus_bytes
         inner = power_above(sizes.lanes // sizes.bus_bytes)
         rows = WEIGHT_BYTES // sizes.lanes
@@ -196,8 +196,8 @@ class Linear(wiring.Component):
         here, next_at = Signal.like(at), Signal.like(at)
         place = (write.word - write.words)[: power_above(CONSTANT_BYTES // sizes.bus_bytes)]
         m.d.comb += [
-            begins.eq((write.row == 0) & (write.word == 0)),
-            mine.eq(write.word < write.words),
+            begins.eq(delayed(m, (self.write.row == 0) & (self.write.word == 0), 1, 1)),
+            mine.eq(delayed(m, self.write.word < self.write.words, 1, 1)),
             at.eq(Mux(begins, 0, next_at)),
             here.eq(Mux(write.weights, at, (write.operand << inner) + write.word)),
         ]

@@ -13,7 +13,7 @@ from esca.accelerator.rtl.records import LOAD_ROWS
 from esca.accelerator.rtl.streams import COORDINATE_BITS
 from esca.errors import EscaError
 
-LOAD_ROWS_LATENCY = 5
+LOAD_ROWS_LATENCY = 6
 """Cycles from a word to its place."""
 
 
@@ -98,12 +98,17 @@ class LoadRows(wiring.Component):
         depth = delayed(m, atom, 12, 1)
         place = Signal(COORDINATE_BITS + 5)
         above, byte = Signal(5), Signal(COORDINATE_BITS + 6)
+        row, column = (delayed(m, one.address, COORDINATE_BITS, 1) for one in (hash_y, hash_x))
+        colours = [delayed(m, one.colour, 3, 1) for one in (hash_y, hash_x)]
+        depth = delayed(m, depth, 12, 2)
+        counted = delayed(m, counted, LOAD_ROWS, 1)
+        layout = counted.layout
         m.d.sync += [
-            place.eq((hash_y.address << layout.row_pitch) | hash_x.address),
+            place.eq((row << layout.row_pitch) | column),
             above.eq(layout.groups + layout.two_bytes),
-            byte.eq((place << above) + delayed(m, depth, 12, 1)),
+            byte.eq((place << above) + depth),
         ]
-        colour = delayed(m, (hash_y.colour << layout.hash_x.bits) | hash_x.colour, 3, 2)
+        colour = delayed(m, (colours[0] << layout.hash_x.bits) | colours[1], 3, 2)
         # A pixel of two bytes a bank that is one word takes one half of the banks.
         half = delayed(m, (counted.pixel_words == 1) & layout.two_bytes, 1, 2)
         m.d.sync += [

@@ -1,6 +1,6 @@
 """Where a raster place's outputs go among the results: words of rows as they will be stored."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,8 +14,10 @@ RESULT_LATENCY = 3
 
 
 def run_shape(words: int) -> data.StructLayout:
-    """``count`` values one behind the other from ``slot`` of word ``address`` on."""
-    return data.StructLayout({"count": 7, "slot": 6, "address": range(words)})
+    """``count`` values one behind the other from ``slot`` of word ``address`` on, which has room
+    for ``rest`` of them.
+    """
+    return data.StructLayout({"count": 7, "slot": 6, "rest": 7, "address": range(words)})
 
 
 def runs_shape(words: int) -> data.StructLayout:
@@ -67,8 +69,10 @@ class PlaceResults(wiring.Component):
             half = delayed(m, Mux(held.half, self.words // 2, 0), range(self.words), 1)
             first = delayed(m, words, range(self.words), 1)
             beat = delayed(m, segment.beat, range(self.words), 2)
+            slot = delayed(m, segment.slot, 6, 2)
             m.d.comb += [
-                run.slot.eq(delayed(m, segment.slot, 6, 2)),
+                run.slot.eq(slot),
+                run.rest.eq(delayed(m, self._slots(held), 7, 2) - slot),
                 run.address.eq(delayed(m, half + first, range(self.words), 1) + beat),
                 run.count.eq(Mux(left < most, left, most)),
             ]
@@ -97,22 +101,29 @@ class PlaceResults(wiring.Component):
     def _segment(self, m: Module, name: str) -> data.View:
         """A segment's place, which moves by the step and begins again with a line."""
         held, now = self.held, Signal(SEGMENT, name=name)
-        count = Signal(7, name=f"slots_{name}")
-        tens = held.format == FORMATS.index("tens")
-        m.d.comb += count.eq(
-            Mux(tens, slots("tens", self.word_bytes), slots("bytes", self.word_bytes))
+        # Behind the last slot of a word the next one's first: both sums at once, one is chosen.
+        wraps, back = (
+            Signal(signed(8), name=f"wraps_{name}"),
+            Signal(signed(8), name=f"back_{name}"),
         )
-        slot = Signal(7, name=f"next_slot_{name}")
-        m.d.comb += slot.eq(now.slot + held.step.slot)
-        over = slot >= count
+        m.d.comb += wraps.eq(now.slot + back)
+        over = ~wraps[-1]
         with m.If(self.step.line_ends):
             m.d.sync += now.eq(held[name])
         with m.Elif(self.step.valid):
             m.d.sync += [
                 now.flat.eq(now.flat + held.step.flat),
-                now.slot.eq(Mux(over, slot - count, slot)),
+                now.slot.eq(Mux(over, wraps, now.slot + held.step.slot)),
                 now.beat.eq(now.beat + held.step.beat + over),
             ]
         with m.If(self.start):
-            m.d.sync += now.eq(self.record[name])
+            m.d.sync += [
+                now.eq(self.record[name]),
+                back.eq(self.record.step.slot - self._slots(self.record)),
+            ]
         return now
+
+    def _slots(self, record: data.View) -> Value:
+        """Values of a word in a record's format."""
+        tens = record.format == FORMATS.index("tens")
+        return Mux(tens, slots("tens", self.word_bytes), slots("bytes", self.word_bytes))

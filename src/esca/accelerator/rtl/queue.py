@@ -8,12 +8,12 @@ from esca.accelerator.rtl.records import COUNT_BITS
 
 
 class Queue(wiring.Component):
-    """Holds one record of layout ``record`` and takes the next while it starts.
+    """Holds one record of layout ``record`` and takes the next behind its start.
 
     ``counts`` and ``pulses``: of each source, what has happened before this cycle and whether one
     more happens in it. ``ready``: all that the head waits for had happened before this cycle;
-    ``start``: it starts. A record that comes in the cycle of ``start`` may be ``ready`` one later.
-    ``settled``: the head has been there for a cycle. ``starved``: there is none.
+    ``start``: it starts, and the next record may be ``ready`` two cycles later. ``settled``: the
+    head has been there for a cycle. ``there``: one is; ``starved``: the stream has none.
     """
 
     def __init__(self, record: data.StructLayout) -> None:
@@ -29,6 +29,7 @@ class Queue(wiring.Component):
                 "ready": Out(1),
                 "settled": Out(1),
                 "head": Out(record),
+                "there": Out(1),
                 "starved": Out(1),
             }
         )
@@ -39,15 +40,19 @@ class Queue(wiring.Component):
         """
         m = Module()
         held = Signal()
-        take = Signal()
+        take, missed = Signal(), Signal()
+        m.d.sync += missed.eq(~held)
         m.d.comb += [
-            take.eq(~held | self.start),
+            take.eq(~held),
             self.record.ready.eq(take),
-            self.starved.eq(~held),
+            self.there.eq(held),
+            self.starved.eq(~held & missed),
         ]
         with m.If(take):
             m.d.sync += [held.eq(self.record.valid), self.head.eq(self.record.payload)]
-        m.d.sync += self.settled.eq(held & ~take)
+        with m.Elif(self.start):
+            m.d.sync += held.eq(0)
+        m.d.sync += self.settled.eq(held & ~self.start)
         met = Signal(self.sources)
         for index in range(self.sources):
             ahead = Signal(signed(COUNT_BITS + 2), name=f"ahead_{index}")

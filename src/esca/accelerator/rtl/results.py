@@ -115,16 +115,14 @@ class Results(wiring.Component):
             slot_before, end, over = (
                 Signal(8, name=f"{name}_{odd}") for name in ("slot", "end", "over")
             )
-            ends = Signal(8, name=f"ends_{odd}")
             m.d.comb += [
                 run.eq(Mux(first, runs.a, runs.b)),
                 skip.eq(Mux(first, 0, runs.skip)),
-                ends.eq(run.slot + run.count),
             ]
             m.d.sync += [
                 slot_before.eq(run.slot),
-                end.eq(ends),
-                over.eq(Mux(ends > count, ends - count, 0)),
+                end.eq(run.slot + run.count),
+                over.eq(Mux(run.count > run.rest, run.count - run.rest, 0)),
             ]
             address = delayed(m, run.address, range(self.words), RUNS_LEAD)
             parity = None if len(banks) == 2 else delayed(m, runs.odd ^ again, 1, RUNS_LEAD)

@@ -99,7 +99,7 @@ class Top(wiring.Component):
                 ending[name].eq(getattr(path, f"{name}_ending")),
                 result[name].eq(getattr(path, f"{name}_resulting")),
             ]
-        there = {queue.name: ~self.starved[i] for i, queue in enumerate(self.queues)}
+        there = {queue.name: control.there[i] for i, queue in enumerate(self.queues)}
         m.d.comb += [
             drain.start.eq(start["epilogue"]),
             drain.head.eq(payload["epilogue"]),
