@@ -128,6 +128,13 @@ def test_what_a_board_refuses() -> None:
         board.run(4096, RESULTS)
 
 
+def test_a_frame_that_comes_too_early_is_dropped_alone(simulated) -> None:
+    status = Request(Op.STATUS, 1)
+    simulated.write(status.frame() * 2)  # the second is over before the answer to the first
+    assert len(answers(simulated)) == 1
+    assert len(asked(simulated, status)) == 1
+
+
 def test_damaged_frames_change_nothing(simulated) -> None:
     board, rng = Board(simulated), np.random.default_rng(3)
     board.write(0, bytes(range(200)))

@@ -92,7 +92,7 @@ class HostPort(wiring.Component):
                     fits = state.received - (REQUEST_BYTES + CRC_BYTES)
                     whole = (state.received <= LONGEST) & (fits >= 0)
                     m.d.comb += after.eq(0)
-                    m.d.sync += [state.received.eq(0), state.payload.eq(0), skipping.eq(0)]
+                    m.d.sync += [state.received.eq(0), state.payload.eq(0)]
                     m.d.sync += state.brought.eq(fits[: len(state.brought)])
                     with m.If(reader.right & whole & ~skipping):
                         m.next = "decide"
@@ -152,7 +152,9 @@ class HostPort(wiring.Component):
                     m.d.comb += after.eq(state.place + state.sent[0])
                     with m.If(writer.message.payload.last):
                         m.next = "receive"
-        with m.If(reader.valid & ~fsm.ongoing("receive")):
+        with m.If(reader.ended):
+            m.d.sync += skipping.eq(0)
+        with m.Elif(reader.valid & ~fsm.ongoing("receive")):
             m.d.sync += skipping.eq(1)
         self._write_constants(m, state, fsm.ongoing("constants"))
         return m
