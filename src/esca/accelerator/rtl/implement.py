@@ -33,6 +33,12 @@ KINDS: Mapping[str, str] = {
 PRODUCTS, MUXES = "products.v", "mux4.v"
 """What Yosys maps 4 x 4 products and multiplexers of four inputs to."""
 
+KEPT = (
+    "pe route_lane lane linear_lane slot sub_bank bank centre spread window fetch control dma "
+    "linear bank_writes loader ring feed accumulators array path front drain_side top"
+)
+"""Modules that stand many times, and parts that are small enough to be mapped as one."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -122,18 +128,20 @@ def implement(
 
 
 def _mapping(flat: bool) -> tuple[str, ...]:
-    """With the hierarchy kept, modules that stand many times are mapped once, by ABC instead of
-    ABC9, which confuses the names of what it puts back into them.
+    """Not flat, modules of :data:`KEPT` are mapped once, with what they consist of, by ABC instead
+    of ABC9, which confuses the names of what it puts back into them.
     """
     before = ("read_rtlil design.il", "hierarchy -top boxed", f"techmap -map {PRODUCTS}")
     whole = ("synth_ecp5 -top boxed -run begin:json",)
     parts = (
-        "synth_ecp5 -top boxed -noflatten -run begin:map_luts",
-        "muxcover -mux4 pe",
+        f"setattr -mod -set keep_hierarchy 1 {KEPT}",
+        "synth_ecp5 -top boxed -run begin:map_luts",
+        "muxcover -mux4 pe route_lane",
         f"techmap -map {MUXES}",
         "abc -lut 4:7 -dress",
         "clean",
         "synth_ecp5 -top boxed -noflatten -run map_cells:json",
+        "setattr -mod -unset keep_hierarchy *",
     )
     return (
         *before,
