@@ -174,7 +174,7 @@ def figures() -> list[dict[str, Any]]:
     for name in preset_names():
         config = load_config(name)
         space = {f"mm2_{node}nm": round(area(config, node).total.value, 3) for node in NODES}
-        for variant, part, bits in CASES:
+        for variant, part, bits in CASES if config.array.macs_8bit else ():
             frame = time_workload(avatar_workload(variant, 1024, part, bits), config)
             row = {
                 "preset": name,

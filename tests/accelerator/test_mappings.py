@@ -227,6 +227,15 @@ def test_what_does_not_apply_is_named(mapping: str, block, message: str) -> None
         tile_layer(layer, load_config("esca-16x16"), mapping, block)
 
 
+@pytest.mark.parametrize(("bits", "mode"), [((8, 8), "8x8"), ((8, 4), "4x8"), ((4, 8), "4x8")])
+def test_an_array_without_a_mode_refuses_what_needs_it(bits, mode: str) -> None:
+    config = load_config("ecp5-16x16")
+    kind = ("conv2d", 16, 16, (8, 8), (3, 3), 1, 1, 0)
+    assert candidate_tilings(make_layer(*kind, 4, 4), config)[0].macs_per_pe == 2
+    with pytest.raises(EscaError, match=f"layer 'layer': .* need {mode} products, which the array"):
+        candidate_tilings(make_layer(*kind, *bits), config)
+
+
 def test_a_configuration_without_a_mapping_for_a_layer_says_so() -> None:
     config = replace(load_config("esca-16x16"), mappings=("im2col",))
     layer = make_layer("conv_transpose2d", 3, 2, (4, 4), (4, 4), 2, 1)

@@ -6,6 +6,7 @@ from esca.accelerator import load_config
 from esca.accelerator.rtl import tools
 from esca.accelerator.rtl.accumulators import Accumulators
 from esca.accelerator.rtl.array import Array
+from esca.accelerator.rtl.drain import drain_sizes
 from esca.accelerator.rtl.emit import emit_verilog, rtlil_text
 from esca.accelerator.rtl.params import Parameters, parameters
 from esca.accelerator.rtl.pe import PE
@@ -46,5 +47,9 @@ def test_sizes_come_from_the_configuration():
     p = parameters(load_config("esca-16x16"))
     assert (p.rows, p.columns, p.small, p.mux, p.half_rows, p.lanes) == (16, 16, True, 4, 1024, 16)
     assert p.centred and p.sum_bits == 20 and p.digit_bits == 5
+    packed = load_config("ecp5-16x16")
+    p = parameters(packed)
+    assert (p.rows, p.columns, p.small, p.composed, p.digits, p.mux) == (16, 16, True, False, 2, 4)
+    assert (p.sum_bits, p.drain_turns, drain_sizes(packed).result_bytes) == (13, 2, 32)
     with pytest.raises(EscaError, match=r"esca-published: array makes \(1, 1, 4\) products"):
         parameters(load_config("esca-published"))

@@ -54,8 +54,8 @@ class Spread(wiring.Component):
             return m
         if not self.p.composed:
             atom = self.word if self.p.digits == 4 else byte
-            for i, digit in enumerate(held.weights):
-                m.d.sync += digit.eq(Mux(self.used, atom.word_select(i, 4).as_signed(), 0))
+            for i, weight in enumerate(held.weights):
+                m.d.sync += weight.eq(Mux(self.used, atom.word_select(i, 4).as_signed(), 0))
             return m
         nibbles = [self.word.word_select(i, 4).as_signed() for i in range(4)]
         one_byte = [_lower(byte), _lower(byte), byte[4:].as_signed(), byte[4:].as_signed()]

@@ -38,6 +38,12 @@ KINDS: Mapping[str, str] = {
 PRODUCTS, MUXES = "products.v", "mux4.v"
 """What Yosys maps 4 x 4 products and multiplexers of four inputs to."""
 
+KEPT = (
+    "pe route_lane lane linear_lane slot sub_bank bank centre spread window fetch control dma "
+    "linear bank_writes loader ring feed accumulators array path front drain_side top"
+)
+"""Modules that stand many times, and parts that are small enough to be mapped as one."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -142,8 +148,8 @@ def implement(
 
 
 def _mapping(flat: bool) -> tuple[str, ...]:
-    """With the hierarchy kept, modules that stand many times are mapped once. ABC9 takes neither a
-    whole machine nor the names of what it puts back into modules; ABC does.
+    """Not flat, modules of :data:`KEPT` are mapped once, with what they consist of. ABC9 takes neither
+    a whole machine nor the names of what it puts back into modules; ABC does.
     """
     before = (
         "read_rtlil design.il",
@@ -158,20 +164,26 @@ def _mapping(flat: bool) -> tuple[str, ...]:
         # Nobody uses a word that is written in the cycle in which it is read: see `collisions`.
         "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2",
     )
-    # Names of cells come later, see `netlist_names`.
-    kept = "" if flat else " -noflatten"
-    small = () if flat else ("muxcover -mux4 pe", f"techmap -map {MUXES}")
-    return (
-        *before,
-        f"synth_ecp5 -top boxed{kept} -run begin:map_luts",
-        *small,
+    parts = (
+        f"setattr -mod -set keep_hierarchy 1 {KEPT}",
+        "synth_ecp5 -top boxed -run begin:map_luts",
+        "muxcover -mux4 pe route_lane",
+        f"techmap -map {MUXES}",
         "abc -dress -lut 4:7",
         "clean",
-        f"synth_ecp5 -top boxed{kept} -run map_cells:check",
-        *(() if flat else ("flatten", "opt_clean -purge")),
-        "blackbox =A:whitebox",
-        "write_json design.json",
+        "synth_ecp5 -top boxed -noflatten -run map_cells:check",
+        "setattr -mod -unset keep_hierarchy *",
+        "flatten",
+        "opt_clean -purge",
     )
+    whole = (
+        "synth_ecp5 -top boxed -run begin:map_luts",
+        "abc -dress -lut 4:7",
+        "clean",
+        "synth_ecp5 -top boxed -run map_cells:check",
+    )
+    # Names of cells come later, see `netlist_names`.
+    return (*before, *(whole if flat else parts), "blackbox =A:whitebox", "write_json design.json")
 
 
 def _finished(path: Path) -> Absorbed:
