@@ -148,7 +148,7 @@ def implement(
 
 
 def _mapping(flat: bool) -> tuple[str, ...]:
-    """Not flat, modules of :data:`KEPT` are mapped once, with what they consist of. ABC9 takes neither
+    """Not flat, modules of :data:`KEPT` are mapped once, with what is in them. ABC9 takes neither
     a whole machine nor the names of what it puts back into modules; ABC does.
     """
     before = (
