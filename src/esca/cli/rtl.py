@@ -215,12 +215,13 @@ def verify_command(
     if bits is not None:
         raise EscaError("rtl: --bits goes with --avatar")
     from esca.accelerator.rtl.coverage import coverage, coverage_table, holes
+    from esca.accelerator.rtl.engine_records import PARTS
     from esca.accelerator.rtl.random_programs import random_programs, small_config
     from esca.accelerator.rtl.verify import Machine, verify
 
     config = small_config() if preset is None else load_config(preset)
     with progress("Building") as update:
-        machine = Machine(config)
+        machine = Machine(config, parts=PARTS if preset is None else ())
         update(1, 1)
     ran, rows = [], []
     with progress("Running") as update:

@@ -9,6 +9,7 @@ from tests.accelerator.rtl.small_program import crowded_program, small_config, s
 
 from esca.accelerator import load_config
 from esca.accelerator.events import simulate
+from esca.accelerator.rtl.engine_records import PARTS
 from esca.accelerator.rtl.hardware_program import hardware_program
 from esca.accelerator.rtl.verify import Machine, verify
 from esca.accelerator.schedule import SERVERS
@@ -17,7 +18,7 @@ from esca.errors import EscaError
 
 @pytest.fixture(scope="module")
 def machine():
-    return Machine(small_config(), 1 << 20)
+    return Machine(small_config(), 1 << 20, PARTS)
 
 
 def feeds_of(program, seed):
@@ -41,7 +42,7 @@ def test_a_decoder(machine, bits) -> None:
 @pytest.mark.parametrize("outputs", [4, 8])
 def test_rows_that_come_while_the_epilogue_writes(machine, outputs) -> None:
     program = crowded_program(outputs)
-    made = hardware_program(program)
+    made = hardware_program(program, PARTS)
     free, starts = simulate([one.job for one in made.jobs], SERVERS), made.starts()
     assert sum(a != b for a, b in zip(free, starts, strict=True)) > 30  # banks hold rows up
     found = verify(machine, program, feeds_of(program, 3))
