@@ -328,11 +328,12 @@ def verify_command(
     if bits is not None:
         raise EscaError("rtl: --bits goes with --avatar")
     from esca.accelerator.rtl.coverage import coverage, coverage_table, holes
+    from esca.accelerator.rtl.engine_records import PARTS
     from esca.accelerator.rtl.random_programs import random_programs, small_config
     from esca.accelerator.rtl.verify import verify
 
     config = small_config() if preset is None else load_config(preset)
-    machine = _built(config, simulator, unknown)
+    machine = _built(config, simulator, unknown, PARTS if preset is None else ())
     ran, rows = [], []
     with progress("Running") as update:
         for one in islice(random_programs(config, seed), programs):

@@ -29,8 +29,7 @@ from esca.graph.ops import (
     Upsample,
 )
 
-SMALL = small_config()
-CONFIG = replace(SMALL, engines=replace(SMALL.engines, epilogue_latency_cycles=18))
+CONFIG = small_config()
 LOW = replace(
     CONFIG,
     engines=replace(CONFIG.engines, grid_window_rows=8),
@@ -132,4 +131,4 @@ def test_what_engines_do_not_take_is_named() -> None:
     with pytest.raises(EscaError, match="'shuffled': instruction 1 is a move: not built"):
         hardware_program(program)
     with pytest.raises(EscaError, match="epilogue_latency_cycles is 8, expected 14 or more"):
-        check_depth(engine_sizes(SMALL), GRID_DEPTH, "grid_sample")
+        check_depth(replace(engine_sizes(CONFIG), latency=8), GRID_DEPTH, "grid_sample")

@@ -15,6 +15,7 @@ from tests.accelerator.rtl.small_program import (
 from esca.accelerator import load_config
 from esca.accelerator.events import simulate
 from esca.accelerator.rtl.control import CONTROL_CYCLES
+from esca.accelerator.rtl.engine_records import PARTS
 from esca.accelerator.rtl.hardware_program import hardware_program
 from esca.accelerator.rtl.verify import Machine, verify
 from esca.accelerator.schedule import SERVERS
@@ -23,7 +24,7 @@ from esca.errors import EscaError
 
 @pytest.fixture(scope="module")
 def machine():
-    return Machine(small_config(), 1 << 20)
+    return Machine(small_config(), 1 << 20, PARTS)
 
 
 def feeds_of(program, seed):
@@ -47,7 +48,7 @@ def test_a_decoder(machine, bits) -> None:
 @pytest.mark.parametrize("outputs", [4, 8])
 def test_rows_that_come_while_the_epilogue_writes(machine, outputs) -> None:
     program = crowded_program(outputs)
-    made = hardware_program(program)
+    made = hardware_program(program, PARTS)
     starts = made.starts()
     free = simulate([one.job for one in made.jobs], SERVERS, control=CONTROL_CYCLES)
     assert sum(a != b for a, b in zip(free, starts, strict=True)) > 20  # banks hold rows up
