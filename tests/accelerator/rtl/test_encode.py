@@ -13,6 +13,7 @@ from esca.accelerator.isa import Instruction, instruction
 from esca.accelerator.order import place
 from esca.accelerator.plan import plan_layer
 from esca.accelerator.rtl.adapt import adapted_jobs, bus_bytes, with_feed
+from esca.accelerator.rtl.bursts import SETUP
 from esca.accelerator.rtl.commands import FEED, Source, command_queues, queue_names
 from esca.accelerator.rtl.dram_maps import packed_rows, row_pitch, unpacked_rows
 from esca.accelerator.rtl.encode import DramPlaces, encoded_records, load_image, rows_payload
@@ -44,6 +45,8 @@ def test_jobs_start_as_before_where_nothing_has_to_change(program) -> None:
     first: dict[int, int] = {}
     for one, start in zip(adapted, starts, strict=True):
         first.setdefault(one.instruction, start)
+    for job in jobs:
+        job.cycles += SETUP if job.queue in SERVERS else 0
     before = simulate(jobs, SERVERS)
     assert [first[number] for number in range(len(jobs))] == before
 
@@ -90,7 +93,7 @@ def test_a_load_of_two_tensors_becomes_two() -> None:
     ]
     jobs = adapted_jobs(given, workload, CONFIG)
     assert [one.instruction for one in jobs] == [0, 0, 1, 2]
-    assert [one.job.cycles for one in jobs] == [2, 4, 1, 4]
+    assert [one.job.cycles for one in jobs] == [SETUP + 2, SETUP + 4, 1, 4]
     assert [one.job.after for one in jobs] == [[], [], [1], [2]]
     assert jobs[3].job.reuses == [1]
     assert [one.rows for one in jobs[:2]] == [("a", 0, 2), ("b", 1, 5)]

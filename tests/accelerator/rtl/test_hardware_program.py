@@ -9,6 +9,7 @@ from tests.accelerator.rtl.small_program import small_config, small_program
 from esca.accelerator.events import simulate
 from esca.accelerator.isa import Instruction
 from esca.accelerator.packed import unpacked
+from esca.accelerator.rtl.bursts import SETUP
 from esca.accelerator.rtl.commands import FEED
 from esca.accelerator.rtl.hardware_program import hardware_program
 from esca.accelerator.rtl.params import parameters
@@ -33,9 +34,9 @@ def test_jobs_take_the_cycles_of_hardware() -> None:
             assert one.job.latency == array_latency(parameters(program.config))
         if instruction.op == "load_biases":
             bits = program.steps[instruction.layer].layer.texel_bias_bits[0]
-            assert one.job.cycles == rows * 4 * bits // 64
+            assert one.job.cycles == SETUP + rows * 4 * bits // 64
         if instruction.op == "store":
-            assert one.job.cycles == 16 * 8
+            assert one.job.cycles == SETUP + 16 * 8
     arrays = [one for one in made.fed if one.job.queue == "array"]
     feeds = [one for one in made.fed if one.job.queue == FEED]
     assert len(made.fed) - len(made.jobs) == len(feeds) == len(arrays)
