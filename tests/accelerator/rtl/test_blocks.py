@@ -20,7 +20,6 @@ def test_memories_are_those_of_the_configuration():
 def test_a_units_way_takes_what_array_and_epilogue_take():
     config = load_config("ecp5-8x8")
     cycles = sum(stage.cycles for stage in unit_stages(config))
-    # The array's latency ends where sums may be drained; it counts its last column's step once.
     wanted = array_latency(parameters(config)) + config.engines.epilogue_latency_cycles
     assert cycles == wanted
 

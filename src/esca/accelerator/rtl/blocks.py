@@ -8,6 +8,8 @@ from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.layout import SUB_BANKS
 from esca.accelerator.rtl.activations import READ_LATENCY, WORD_BITS, bank_words
 from esca.accelerator.rtl.adapt import bus_bytes
+from esca.accelerator.rtl.assemble import ASSEMBLE_LATENCY
+from esca.accelerator.rtl.bank_writes import FIRST_LATENCY
 from esca.accelerator.rtl.centre import CENTRE_LATENCY
 from esca.accelerator.rtl.commands import built_queues
 from esca.accelerator.rtl.control import server_names
@@ -151,7 +153,8 @@ def unit_stages(config: AcceleratorConfig) -> tuple[Stage, ...]:
         Stage("along the columns", p.columns),
         Stage("sums read", DRAIN_LATENCY),
         Stage("lane", sizes.lane_latency),
-        Stage("bank written", 1),
+        Stage("outputs joined", ASSEMBLE_LATENCY),
+        Stage("bank written", FIRST_LATENCY),
     )
 
 
