@@ -65,22 +65,22 @@ BUGS = (
     Bug(
         "halves are rounded down",
         "requantize",
-        "parts = [(main + 1) >> 1",
-        "parts = [main >> 1",
+        "(x + 1) >> 1 for x in products",
+        "x >> 1 for x in products",
         "requantize",
     ),
     Bug(
         "outputs wrap and do not saturate",
         "requantize",
-        "Mux(y > layer.top, layer.top, y)",
-        "y",
+        "Mux(high | over, top, low)",
+        "low",
         "requantize",
     ),
     Bug(
         "a loaded word does not wait for the epilogue",
         "bank_writes",
-        "line.r_rdy & ~Cat(taken).any()",
-        "line.r_rdy",
+        "valid & ~met",
+        "valid",
         "load_rows",
     ),
     Bug(
@@ -100,8 +100,8 @@ BUGS = (
     Bug(
         "a ring of rows wraps one row late",
         "place_outputs",
-        "next_ring >= rows",
-        "next_ring > rows",
+        "record.step_y - record.layout.ring_rows",
+        "record.step_y - record.layout.ring_rows - 1",
         "drain",
     ),
     Bug(
@@ -114,22 +114,22 @@ BUGS = (
     Bug(
         "a burst crosses 4 KiB",
         "bursts",
-        "room.eq(most - address[: (most - 1).bit_length()])",
-        "room.eq(most)",
+        "inside = row[: most.bit_length() - 1]",
+        "inside = Const(0, most.bit_length() - 1)",
         "dma",
     ),
     Bug(
         "words of a store overtake their request",
         "dma",
-        "sending.r_rdy & (asked != 0) &",
-        "sending.r_rdy &",
+        "there & (asked != 0) & size",
+        "there & size",
         "dma",
     ),
     Bug(
         "of two transfers the later is served",
         "dma_order",
-        "places[other] < places[mine] if",
-        "places[other] > places[mine] if",
+        "lesser = places[other] < places[mine]",
+        "lesser = places[other] > places[mine]",
         "control",
     ),
     Bug(
