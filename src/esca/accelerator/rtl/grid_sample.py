@@ -6,6 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.engine_ports import engine_ports
 from esca.accelerator.rtl.engine_records import GRID_SAMPLE, WINDOW_BITS
 from esca.accelerator.rtl.engine_sizes import EngineSizes, check_depth
 from esca.accelerator.rtl.requantize import FACTOR_BITS
@@ -18,7 +19,6 @@ from esca.accelerator.rtl.window_banks import (
     loaded_shape,
 )
 from esca.accelerator.rtl.word_fill import WordFill
-from esca.accelerator.rtl.word_store import write_shape
 from esca.runtime.integer import COORDINATE_BITS as SHARE_BITS
 
 AXIS_DEPTH = 5
@@ -38,25 +38,15 @@ CHANNELS, VALUE_BITS = 3, 10
 
 
 class GridSample(wiring.Component):
-    """Ports as those of :class:`esca.accelerator.rtl.move.Move`; ``places``: words of places, two
+    """Ports as :func:`engine_ports` has them; ``places``: words of places, two
     in each. ``alarm``: a sample meets a row of the texture that is not there.
     """
 
     def __init__(self, sizes: EngineSizes, words: int) -> None:
         check_depth(sizes, GRID_DEPTH, "grid_sample")
         self.sizes, self.words = sizes, words
-        super().__init__(
-            {
-                "start": In(1),
-                "record": In(GRID_SAMPLE),
-                "ending": Out(1),
-                "resulting": Out(1),
-                "alarm": Out(1),
-                "loaded": In(loaded_shape(sizes.bus_bytes)),
-                "places": In(loaded_shape(sizes.bus_bytes)),
-                "write": Out(write_shape(sizes.bus_bytes, words)),
-            }
-        )
+        more = {"alarm": Out(1), "places": In(loaded_shape(sizes.bus_bytes))}
+        super().__init__(engine_ports(GRID_SAMPLE, sizes, words) | more)
 
     def elaborate(self, platform: object) -> Module:
         """Places in order; texels; weighted sums."""

@@ -3,15 +3,13 @@
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.drain_records import FORMATS
+from esca.accelerator.rtl.engine_ports import engine_ports
 from esca.accelerator.rtl.engine_records import MOVE, WINDOW_BITS
 from esca.accelerator.rtl.engine_sizes import MOVE_WORDS, EngineSizes, check_depth
-from esca.accelerator.rtl.window_banks import loaded_shape
 from esca.accelerator.rtl.word_fill import WordFill
-from esca.accelerator.rtl.word_store import write_shape
 
 MOVE_DEPTH = 3
 """Cycles from an address to its values."""
@@ -20,24 +18,12 @@ STEP_BITS = WINDOW_BITS + 4
 
 
 class Move(wiring.Component):
-    """``start`` comes with ``record`` in the cycle before the job's first; ``ending`` in its last,
-    ``resulting`` as many cycles behind as its latency. ``loaded``: words of operands. ``write``: of
-    results.
-    """
+    """Ports as :func:`engine_ports` has them."""
 
     def __init__(self, sizes: EngineSizes, words: int) -> None:
         check_depth(sizes, MOVE_DEPTH, "move")
         self.sizes, self.words = sizes, words
-        super().__init__(
-            {
-                "start": In(1),
-                "record": In(MOVE),
-                "ending": Out(1),
-                "resulting": Out(1),
-                "loaded": In(loaded_shape(sizes.bus_bytes)),
-                "write": Out(write_shape(sizes.bus_bytes, words)),
-            }
-        )
+        super().__init__(engine_ports(MOVE, sizes, words))
 
     def elaborate(self, platform: object) -> Module:
         """Operands; addresses; values in their words."""

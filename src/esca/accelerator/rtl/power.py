@@ -51,7 +51,7 @@ class FramePower:
     @property
     def logic(self) -> Estimate:
         """Microjoules of a frame in gates and flip-flops."""
-        return total_energy(list(self.modules)) * (self.cycles * _PJ_IN_UJ)
+        return total_energy(self.modules) * (self.cycles * _PJ_IN_UJ)
 
 
 def frame_power(
@@ -119,7 +119,7 @@ def power_data(found: FramePower) -> dict[str, Any]:
 def power_text(found: FramePower, least: float = 0.01) -> str:
     """Modules that take ``least`` of all and more; the frame beside the model."""
     data = power_data(found)
-    whole = total_energy(list(found.modules)).value
+    whole = total_energy(found.modules).value
     shown = [one for one in found.modules if one.energy.value >= least * whole]
     names = [one.kind.partition("$")[0] for one in shown]
     wide = max(map(len, [*names, "module"]))

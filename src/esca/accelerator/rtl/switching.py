@@ -10,12 +10,13 @@ are in no figure.
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from esca.accelerator.config import Node
+from esca.accelerator.energy import sum_of
 from esca.accelerator.rtl.gates import TOP, TRANSISTORS, GateCount
-from esca.accelerator.technology import NOTHING, Estimate, TechnologyTable, figure
+from esca.accelerator.technology import Estimate, TechnologyTable, figure
 
 Changes = Mapping[tuple[str, ...], tuple[int, int]]
 """By a register's path: its bits, and how many changes they made."""
@@ -87,12 +88,9 @@ def module_energies(
     return sorted(made, key=lambda one: -one.energy.value)
 
 
-def total_energy(modules: list[ModuleEnergy]) -> Estimate:
+def total_energy(modules: Iterable[ModuleEnergy]) -> Estimate:
     """Of a cycle in pJ."""
-    energy = NOTHING
-    for one in modules:
-        energy = energy + one.energy
-    return energy
+    return sum_of(one.energy for one in modules)
 
 
 def below(kind: str, counts: Mapping[str, GateCount]) -> dict[str, int]:

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.engine_ports import engine_ports
 from esca.accelerator.rtl.engine_records import UPSAMPLE
 from esca.accelerator.rtl.engine_sizes import EngineSizes, check_depth
 from esca.accelerator.rtl.streams import COORDINATE_BITS
@@ -15,10 +15,8 @@ from esca.accelerator.rtl.window_banks import (
     PLACE_BITS,
     WindowBanks,
     WindowLines,
-    loaded_shape,
 )
 from esca.accelerator.rtl.word_fill import WordFill
-from esca.accelerator.rtl.word_store import write_shape
 
 UPSAMPLE_DEPTH = CORNER_LATENCY + 3
 """Cycles from a pixel's place to its values."""
@@ -35,21 +33,12 @@ class _Axis(NamedTuple):
 
 
 class Upsample(wiring.Component):
-    """Ports as those of :class:`esca.accelerator.rtl.move.Move`."""
+    """Ports as :func:`engine_ports` has them."""
 
     def __init__(self, sizes: EngineSizes, words: int) -> None:
         check_depth(sizes, UPSAMPLE_DEPTH, "upsample")
         self.sizes, self.words = sizes, words
-        super().__init__(
-            {
-                "start": In(1),
-                "record": In(UPSAMPLE),
-                "ending": Out(1),
-                "resulting": Out(1),
-                "loaded": In(loaded_shape(sizes.bus_bytes)),
-                "write": Out(write_shape(sizes.bus_bytes, words)),
-            }
-        )
+        super().__init__(engine_ports(UPSAMPLE, sizes, words))
 
     def elaborate(self, platform: object) -> Module:
         """Pixels in order; their neighbours; weighted sums."""
