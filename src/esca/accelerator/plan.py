@@ -172,10 +172,10 @@ def _window_limit(layer: WorkLayer, height: int, step: int, config: AcceleratorC
 def _result_limit(layer: WorkLayer, height: int, block: int, config: AcceleratorConfig) -> int:
     """Fewer rows of blocks a chunk, ``block`` output rows each, where a map that does not stay on
     chip as a whole would not fit a half of the results: the RTL stores a chunk at once. Maps of up
-    to a quarter of the activation buffer are taken to stay there.
+    to a quarter of the activation buffer may stay there; those that fit a half anyway are not cut.
     """
     made, buffers = layer.output, config.buffers
-    if not buffers.banked or made.bytes <= buffers.activation_bytes // 4:
+    if not buffers.banked or made.bytes <= min(buffers.activation_bytes, buffers.output_bytes) // 4:
         return height
     line = ceil(made.row_bytes / config.memory.dma_bytes_per_cycle)
     rows = buffers.output_bytes // 4 // (line * config.memory.dma_bytes_per_cycle)

@@ -11,8 +11,9 @@ from amaranth.sim import Simulator
 
 from esca.accelerator.rtl.boxed import Boxed
 from esca.accelerator.rtl.hard_registers import Absorbed
-from esca.accelerator.rtl.implement import MUXES, PRODUCTS, _placed, implement, part_of
+from esca.accelerator.rtl.implement import _placed, implement, part_of
 from esca.accelerator.rtl.implementation_table import implementation_data, implementation_text
+from esca.accelerator.rtl.mapping import MUXES, PRODUCTS
 from esca.accelerator.rtl.parts import part_of_machine
 from esca.accelerator.rtl.tools import run_yosys
 from esca.errors import EscaError

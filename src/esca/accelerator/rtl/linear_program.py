@@ -160,14 +160,16 @@ class LinearProgram:
         """Of the engine's job."""
         step = self.program.steps[made.layer]
         layer, name = step.layer, step.layer.output.name
-        on_chip, kept = made.layer not in self.operands, self.kept.get(name, 0)
+        on_chip, kept = made.layer not in self.operands, 0
         operand = self.kept[layer.input.name] if on_chip else self.operands[made.layer]
-        each = self.sizes.lanes // self.sizes.bus_bytes
+        if name in self.kept:
+            each, bus = self.sizes.lanes // self.sizes.bus_bytes, self.sizes.bus_bytes
+            kept = self.kept[name] * each + made.raster[2] // bus
         return {
             "operand": operand,
             "on_chip": int(on_chip),
             "keep": int(name in self.kept),
-            "kept": kept * each + made.raster[2] // self.sizes.bus_bytes,
+            "kept": kept,
             "half": made.half,
             "words": lane_words(layer, self.sizes.lanes),
             "outputs": made.raster[3] - made.raster[2],

