@@ -1,12 +1,14 @@
 """Running the open hardware tools that come as Python packages, and a C++ compiler."""
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from esca.errors import EscaError
@@ -54,15 +56,29 @@ def kept_library(
     parts: Sequence[str], build: Callable[[Path], Path], cache: Path | None = None
 ) -> Path:
     """The shared library that ``build`` makes in a folder, or the one that it made of the same
-    ``parts`` before. ``cache``: where those are, the user's by default.
+    ``parts`` before; whoever comes while it is made waits. ``cache``: where those are, the user's
+    by default.
     """
     cache = cache or cache_folder()
     library = cache / f"{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()}.so"
     if not library.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            build(Path(folder)).replace(library)
+        with _alone(library.with_suffix(".lock")):
+            if not library.is_file():
+                with tempfile.TemporaryDirectory(dir=cache) as folder:
+                    build(Path(folder)).replace(library)
     return library
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """One process at a time; the file goes with the last."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def cache_folder() -> Path:

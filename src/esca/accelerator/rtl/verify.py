@@ -26,7 +26,7 @@ from esca.errors import EscaError
 Build = Callable[[wiring.Component], Simulation]
 """Compiles a component."""
 
-MEMORY_BYTES = 1 << 24
+MEMORY_BYTES = 1 << 26
 BLOCK = 2048
 STALL = 60
 """Chance, of 256, with which memory stalls a handshake in a cycle."""
