@@ -72,7 +72,18 @@ class Settings(Generic[T]):
             raise EscaError(f"{source}: not valid YAML ({str(error).splitlines()[0]})") from error
         if not isinstance(data, dict):
             raise EscaError(f"{source}: expected a mapping of {self.what} fields")
-        return self.validated(data, source)
+        return self.validated(self._whole(data, source), source)
+
+    def _whole(self, data: dict[str, Any], source: str) -> dict[str, Any]:
+        """With what the shipped file has that the data ``extends``."""
+        if "extends" not in data:
+            return data
+        name, names = data["extends"], self.names()
+        if self.shipped is None or name not in names:
+            raise EscaError(f"{source}: extends: {name!r} is none of {', '.join(names)}")
+        text = (self.shipped / f"{name}.yaml").read_text(encoding="utf-8")
+        own = {key: value for key, value in data.items() if key != "extends"}
+        return _over(self._whole(yaml.safe_load(text), f"{name}.yaml"), own)
 
     def validated(self, data: dict[str, Any], source: str) -> T:
         """Plain data; errors name ``source`` and the field, and show a plain value."""
@@ -94,3 +105,14 @@ class Settings(Generic[T]):
         """SHA-256 of the canonical JSON of settings, as hex digits."""
         canonical = json.dumps(self.data(value), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """What is in ``own``, and of ``base`` what is not; mappings key by key."""
+    both = {
+        key: _over(base[key], value)
+        if isinstance(value, dict) and isinstance(base.get(key), dict)
+        else value
+        for key, value in own.items()
+    }
+    return base | both

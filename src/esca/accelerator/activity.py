@@ -45,6 +45,7 @@ Component = Literal[
     "linear",
     "upsample",
     "grid_sample",
+    "control",
     "dram",
 ]
 COMPONENTS: tuple[Component, ...] = get_args(Component)

@@ -1,13 +1,13 @@
 """Area from gate counts: standard gates and SRAM cells of everything that a configuration names.
 
 Multipliers are AND arrays with full adders, adders ripple, a full adder is two XOR2 and three
-NAND2, a 2:1 multiplexer three NAND2. Control, clock tree, the interface to DRAM, wiring and the
-choice of operand bits for each small multiplier are in no figure (see ``high`` of the gates for
-placement that is not full).
+NAND2, a 2:1 multiplexer three NAND2. Clock tree, wiring and the choice of operand bits for each
+small multiplier are in no figure (see ``high`` of the gates for placement that is not full), nor is
+control, if the technology's table has no share of ``hardware`` for it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, log2
 from typing import Literal, get_args
 
@@ -41,6 +41,7 @@ Block = Literal[
     "upsample",
     "grid_sample",
     "movers",
+    "control",
 ]
 BLOCKS: tuple[Block, ...] = get_args(Block)
 ARRAY_BLOCKS: tuple[Block, ...] = ("multipliers", "adders", "mux", "registers")
@@ -93,10 +94,11 @@ def registers(bits: float) -> Gates:
 
 @dataclass(frozen=True)
 class AreaEstimate:
-    """Square millimetres by block."""
+    """Square millimetres by block; ``logic``: without memories."""
 
     node: Node
     blocks: Mapping[Block, Estimate]
+    logic: Mapping[Block, Estimate]
 
     @property
     def total(self) -> Estimate:
@@ -113,8 +115,19 @@ def area(config: AcceleratorConfig, node: Node | None = None) -> AreaEstimate:
     """Area of a configuration at ``node``, by default its own."""
     node = node or config.technology.node_nanometres
     table = load_technology(config.technology.constants)
-    blocks = {name: _area(gates, table, node) for name, gates in gate_counts(config).items()}
-    return AreaEstimate(node, blocks)
+    counts = gate_counts(config)
+    cells = {name: replace(gates, sram_bit=0) for name, gates in counts.items()}
+    logic = table.hardware.corrected(
+        "area", {name: _area(gates, table, node) for name, gates in cells.items()}
+    )
+    stored = {
+        name: _area(Gates(sram_bit=gates.sram_bit), table, node) for name, gates in counts.items()
+    }
+    return AreaEstimate(
+        node,
+        {name: logic[name] + stored.get(name, NOTHING) for name in BLOCKS},
+        {name: logic[name] for name in BLOCKS},
+    )
 
 
 def gate_counts(config: AcceleratorConfig) -> dict[Block, Gates]:

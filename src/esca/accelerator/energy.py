@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
-from esca.accelerator.activity import COMPONENTS, Component, Use, layer_uses
+from esca.accelerator.activity import COMPONENTS, Component, Operation, Use, layer_uses
 from esca.accelerator.config import AcceleratorConfig, Node
 from esca.accelerator.plan import LINEAR_UNIT_BYTES
 from esca.accelerator.structure import bank_bytes
 from esca.accelerator.technology import (
+    AS_COUNTED,
     NOTHING,
     Energies,
     Estimate,
+    Hardware,
     load_technology,
     technology_hash,
 )
@@ -24,11 +26,12 @@ FRAMES_PER_SECOND = 100.0
 NOT_MODELLED = (
     "leakage",
     "clock tree",
-    "control",
     "DRAM refresh and standby",
     "interface to DRAM when idle",
 )
 """What no figure of this model contains."""
+
+_MEMORIES: tuple[Operation, ...] = ("sram_byte", "dram_byte")
 
 GRACE_UJ_PER_PIXEL = 11.7
 """GRACE (arXiv 2511.09272): animation codec decoder on an FPGA, a reconstructed pixel, measured."""
@@ -55,6 +58,7 @@ class FrameEnergy:
 
     ``layers`` in the order of the timing's. ``texels``: positions of the texture that the frame
     makes, None where it makes none. ``technology_sha256``: hash of the table of constants.
+    ``excluded``: what is in no figure.
     """
 
     node: Node
@@ -62,6 +66,7 @@ class FrameEnergy:
     technology_sha256: str
     layers: tuple[LayerEnergy, ...]
     texels: int | None
+    excluded: tuple[str, ...]
 
     @property
     def components(self) -> Mapping[Component, Estimate]:
@@ -90,12 +95,14 @@ def frame_energy(frame: FrameTiming, node: Node | None = None) -> FrameEnergy:
     technology = frame.setup.technology
     node = node or technology.node_nanometres
     table = load_technology(technology.constants)
-    prices = Prices(frame.setup, Energies(table, node))
+    prices = Prices(frame.setup, Energies(table, node), table.hardware)
+    excluded = NOT_MODELLED if table.hardware.control.energy else (*NOT_MODELLED, "control")
     layers = tuple(
         prices.layer(timing.name, layer_uses(plan, timing.dram_bytes, frame.setup))
         for plan, timing in zip(frame.plans, frame.layers, strict=True)
     )
-    return FrameEnergy(node, table.name, technology_hash(table), layers, frame.output_texels)
+    digest = technology_hash(table)
+    return FrameEnergy(node, table.name, digest, layers, frame.output_texels, excluded)
 
 
 def sum_of(estimates: Iterable[Estimate]) -> Estimate:
@@ -104,10 +111,12 @@ def sum_of(estimates: Iterable[Estimate]) -> Estimate:
 
 
 class Prices:
-    """Picojoules of each use on one configuration."""
+    """Picojoules of each use on one configuration, and what ``hardware`` corrects."""
 
-    def __init__(self, config: AcceleratorConfig, energies: Energies) -> None:
-        self._energies = energies
+    def __init__(
+        self, config: AcceleratorConfig, energies: Energies, hardware: Hardware = AS_COUNTED
+    ) -> None:
+        self._energies, self._hardware = energies, hardware
         banks = {**bank_bytes(config), "linear": float(LINEAR_UNIT_BYTES)}
         self._sram = {name: energies.sram(size, name) for name, size in banks.items()}
 
@@ -132,9 +141,11 @@ class Prices:
 
     def layer(self, name: str, uses: Iterable[Use]) -> LayerEnergy:
         """Microjoules of a layer, every component named."""
-        spent = dict.fromkeys(COMPONENTS, NOTHING)
+        logic, memories = (dict.fromkeys(COMPONENTS, NOTHING) for _ in range(2))
         for use in uses:
-            if use.component not in spent:
+            if use.component not in logic:
                 raise EscaError(f"energy: layer {name!r} uses unknown {use.component}")
-            spent[use.component] = spent[use.component] + self.of(use) * _PJ_IN_UJ
-        return LayerEnergy(name, spent)
+            kind = memories if use.operation in _MEMORIES else logic
+            kind[use.component] = kind[use.component] + self.of(use) * _PJ_IN_UJ
+        corrected = self._hardware.corrected("energy", logic)
+        return LayerEnergy(name, {one: corrected[one] + memories[one] for one in COMPONENTS})

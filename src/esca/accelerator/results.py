@@ -6,7 +6,6 @@ from esca.accelerator.activity import read_bytes_per_cycle
 from esca.accelerator.area import area
 from esca.accelerator.energy import (
     FRAMES_PER_SECOND,
-    NOT_MODELLED,
     FrameEnergy,
     LayerEnergy,
     frame_energy,
@@ -66,7 +65,7 @@ def _energy_data(energy: FrameEnergy) -> dict[str, Any]:
         "energy_components_uj": {name: e.value for name, e in energy.components.items()},
         "energy_uj_per_texel": None if energy.per_texel is None else energy.per_texel.value,
         "watts_at_100_fps": energy.watts(FRAMES_PER_SECOND).value,
-        "energy_excludes": list(NOT_MODELLED),
+        "energy_excludes": list(energy.excluded),
         "node_nanometres": energy.node,
         "technology": energy.technology,
         "technology_sha256": energy.technology_sha256,

@@ -4,11 +4,13 @@ A table is a YAML file (`technologies/`). Figures that are not cited for a node 
 rule the table names and marked so.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass as plain_dataclass
-from functools import cache
+from functools import cache, reduce
 from importlib import resources
 from math import exp, isfinite, log
-from typing import Annotated, Self, get_args
+from operator import add
+from typing import Annotated, Literal, Self, TypeVar, get_args
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -18,6 +20,8 @@ from esca.errors import EscaError
 from esca.settings import STRICT, Settings
 
 NODES: tuple[Node, ...] = get_args(Node)
+
+Name = TypeVar("Name", bound=str)
 
 _Figure = Annotated[float, Field(gt=0)]
 
@@ -92,12 +96,71 @@ class AreaConstants:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Correction:
+    """What built hardware has of a part's gates, ``area``, and spends in them, ``energy``, over
+    what is counted for it. ``low`` and ``high``: factors on both.
+    """
+
+    area: Annotated[float, Field(ge=0)]
+    energy: Annotated[float, Field(ge=0)]
+    low: Annotated[float, Field(gt=0, le=1)] = 1.0
+    high: Annotated[float, Field(ge=1)] = 1.0
+
+    def of(self, what: Literal["area", "energy"], counted: Estimate) -> Estimate:
+        """What hardware takes where ``counted`` is counted."""
+        factor = self.area if what == "area" else self.energy
+        whole = counted * factor
+        return Estimate(whole.value, whole.low * self.low, whole.high * self.high)
+
+
+_AS_COUNTED, _UNCOUNTED = Correction(1.0, 1.0), Correction(0.0, 0.0)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Hardware:
+    """Corrections by part. ``control``: everything that nothing counts (addresses and ways of
+    operands, feeds, queues, DMA), over the other three, corrected.
+    """
+
+    array: Correction = _AS_COUNTED
+    epilogue: Correction = _AS_COUNTED
+    linear: Correction = _AS_COUNTED
+    control: Correction = _UNCOUNTED
+
+    def corrected(
+        self, what: Literal["area", "energy"], counted: Mapping[Name, Estimate]
+    ) -> dict[Name | str, Estimate]:
+        """Logic by block of the area or component of the energy, and its control."""
+        made = {
+            name: self._of(name).of(what, one) if name in CORRECTED else one
+            for name, one in counted.items()
+        }
+        steered = reduce(add, (one for name, one in made.items() if name in CORRECTED), NOTHING)
+        return made | {"control": self.control.of(what, steered)}
+
+    def _of(self, name: str) -> Correction:
+        match name:
+            case "epilogue":
+                return self.epilogue
+            case "linear":
+                return self.linear
+        return self.array
+
+
+CORRECTED = ("multipliers", "adders", "mux", "registers", "epilogue", "linear")
+"""Blocks and components whose logic is corrected; the first four are the array's."""
+
+AS_COUNTED = Hardware()
+
+
+@dataclass(frozen=True, config=STRICT)
 class TechnologyTable:
-    """All constants of a process family."""
+    """All constants of a process family, and what built hardware corrects."""
 
     name: Annotated[str, Field(min_length=1)]
     energy: EnergyConstants
     area: AreaConstants
+    hardware: Hardware = AS_COUNTED
 
     @model_validator(mode="after")
     def _followed(self) -> Self:

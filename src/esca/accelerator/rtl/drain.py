@@ -184,7 +184,10 @@ class Drain(wiring.Component):
             ]
         alarms, values = [], []
         for number in range(p.lanes):
-            lane = place(m, platform, f"lane_{number}", "lane", lambda: Lane(sizes.lane_latency))
+            lane = place(
+                m, platform, f"lane_{number}", "lane",
+                lambda: Lane(sizes.lane_latency, sizes.residuals),
+            )  # fmt: skip
             m.d.comb += lane.layer.eq(layer)
             for one in range(p.drain_turns):
                 column = one * p.lanes + number

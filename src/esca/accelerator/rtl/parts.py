@@ -34,7 +34,7 @@ PARTS: Mapping[str, Callable[[AcceleratorConfig], wiring.Component]] = {
     "array": lambda config: Array(parameters(config)),
     "accumulators": lambda config: Accumulators(parameters(config)),
     "drain": _drain,
-    "lane": lambda config: Lane(drain_sizes(config).lane_latency),
+    "lane": lambda config: Lane(drain_sizes(config).lane_latency, residuals=False),
 }
 """``top``: everything. ``path``: banks of activations, front end, weight ring and feed, array and
 accumulators. ``drain``: epilogue, texel biases and results. ``lane``: one of the epilogue's.

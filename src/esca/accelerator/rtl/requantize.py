@@ -9,7 +9,7 @@ with ``round(x, n) = (x + 2^(n-1)) >> n``, as
 :func:`esca.accelerator.arithmetic.requantized` has it.
 """
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -61,18 +61,19 @@ def stored_shift(shift: int) -> int:
 class Lane(wiring.Component):
     """One value a cycle, ``latency`` cycles from ``sum`` (and all that comes with it) to ``value``.
 
-    ``texel``: a stored texel bias, ``residual``: without its zero point; 0 where there is none.
-    ``alarm`` where a requantized sum leaves 32 bits, in the cycle of its value. Fewer cycles than
-    ``CUTS`` make the paths between registers longer.
+    ``texel``: a stored texel bias, ``residual``: without its zero point; 0 where there is none. A
+    lane without ``residuals`` has no such input. ``alarm`` where a requantized sum leaves 32 bits,
+    in the cycle of its value. Fewer cycles than ``CUTS`` make the paths between registers longer.
     """
 
-    def __init__(self, latency: int) -> None:
-        self.latency = latency
+    def __init__(self, latency: int, residuals: bool = True) -> None:
+        self.latency, self.residuals = latency, residuals
+        residual = {"residual": In(signed(VALUE_BITS + 1))} if residuals else {}
         super().__init__(
             {
                 "sum": In(signed(SUM_BITS)),
                 "texel": In(signed(VALUE_BITS)),
-                "residual": In(signed(VALUE_BITS + 1)),
+                **residual,
                 "column": In(COLUMN),
                 "layer": In(LAYER),
                 "value": Out(unsigned(VALUE_BITS)),
@@ -84,13 +85,14 @@ class Lane(wiring.Component):
         """The stages, and as many registers between them as ``latency`` says."""
         m = Module()
         pipe = _Pipe(m, self.latency)
-        texel, residual, column, layer = self.texel, self.residual, self.column, self.layer
+        texel, column, layer = self.texel, self.column, self.layer
+        residual: Value = self.residual if self.residuals else Const(0, signed(1))
         total = pipe.named(self.sum + column.correction, signed(SUM_BITS))
 
         total, texel, residual, column, layer = pipe.cut(total, texel, residual, column, layer)
         low, high = _product(total, column.factor.mantissa)
         texel_product = texel * column.texel.mantissa
-        residual_product = residual * layer.residual.mantissa
+        residual_product = residual * layer.residual.mantissa if self.residuals else residual
 
         low, high, texel_product, residual_product, column, layer = pipe.cut(
             low, high, texel_product, residual_product, column, layer

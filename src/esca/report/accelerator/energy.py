@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from esca.accelerator.config import Node
-from esca.accelerator.energy import FRAMES_PER_SECOND, GRACE_UJ_PER_PIXEL, NOT_MODELLED
+from esca.accelerator.energy import FRAMES_PER_SECOND, GRACE_UJ_PER_PIXEL
 from esca.accelerator.technology import (
     NODES,
     AreaConstants,
@@ -27,6 +27,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "accumulators": ("accumulators",),
     "activation buffer": ("activation_buffer",),
     "weights, outputs": ("weight_buffer", "output_buffer"),
+    "control": ("control",),
     "other engines": ("epilogue", "linear", "upsample", "grid_sample", "movers"),
     "DRAM": ("dram",),
 }
@@ -53,7 +54,7 @@ def section(story: FrameStory) -> Section:
         watts=story.energy.watts(),
         rate=FRAMES_PER_SECOND,
         grace=GRACE_UJ_PER_PIXEL,
-        missing=NOT_MODELLED,
+        missing=story.energy.excluded,
         constants=constants,
         nodes=NODES,
         node=node,
@@ -86,7 +87,7 @@ def _plot(name: str, bars: Sequence[tuple[str, Mapping[Any, Estimate]]], label: 
                 widths,
                 left=left,
                 height=0.6,
-                color=SERIES[(0, 5, 1, 2, 3, 7, 4)[index]],
+                color=SERIES[(0, 5, 1, 2, 3, 6, 7, 4)[index]],
                 edgecolor=SURFACE,
                 linewidth=0.5,
                 label=group,
