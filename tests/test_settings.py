@@ -44,6 +44,14 @@ def test_shipped_files_by_name_and_own_ones_by_path(teas: Settings[Tea], tmp_pat
         teas.load("milk", "drink")
 
 
+def test_what_extends_a_shipped_file_says_only_what_differs(teas: Settings[Tea]) -> None:
+    assert teas.parse("extends: mate", "x") == Tea("mate")
+    assert teas.parse("{extends: mate, cups: [{count: 3}]}", "x") == Tea("mate", (Inner(3),))
+    assert teas.parse("{extends: mate, name: own}", "x") == Tea("own")
+    with pytest.raises(EscaError, match=r"^x: extends: 'milk' is none of sencha, assam, mate$"):
+        teas.parse("extends: milk", "x")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

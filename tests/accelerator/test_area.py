@@ -4,6 +4,7 @@ import pytest
 
 from esca.accelerator import AcceleratorConfig, load_config, preset_names
 from esca.accelerator.area import ARRAY_BLOCKS, adder, area, gate_counts, multiplexer, multiplier
+from esca.accelerator.technology import load_technology
 
 
 def test_gates_by_hand() -> None:
@@ -30,11 +31,27 @@ def test_totals_and_scaling(name: str) -> None:
     made = [area(config, node) for node in (45, 28, 7)]
     assert made[0].total.value > made[1].total.value > made[2].total.value
     for estimate in made:
+        assert estimate.blocks["control"].value == 0
         total = sum(block.value for block in estimate.blocks.values())
         assert estimate.total.value == pytest.approx(total)
         assert estimate.total.low <= estimate.total.value <= estimate.total.high
         parts = sum(estimate.blocks[block].value for block in ARRAY_BLOCKS)
         assert estimate.array.value == pytest.approx(parts)
+
+
+def test_hardware_corrects_logic_and_no_memory() -> None:
+    config = load_config("ecp5-8x8")
+    technology = replace(config.technology, constants="calibrated")
+    before, after = area(config), area(replace(config, technology=technology))
+    share = load_technology("calibrated").hardware
+    assert after.array.value == pytest.approx(share.array.area * before.array.value)
+    assert after.blocks["activation_buffer"] == before.blocks["activation_buffer"]
+    stored = before.blocks["linear"].value - before.logic["linear"].value
+    assert stored > 0
+    wanted = stored + share.linear.area * before.logic["linear"].value
+    assert after.blocks["linear"].value == pytest.approx(wanted)
+    steered = after.array.value + after.blocks["epilogue"].value + after.logic["linear"].value
+    assert after.blocks["control"].value == pytest.approx(share.control.area * steered)
 
 
 def test_a_mode_takes_what_the_others_lack() -> None:

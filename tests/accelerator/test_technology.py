@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 
 from esca.accelerator.technology import (
     NODES,
+    NOTHING,
+    Correction,
     Energies,
+    Estimate,
+    Hardware,
     figure,
     is_derived,
     load_technology,
@@ -86,6 +90,29 @@ def test_the_hash_follows_figures() -> None:
     assert technology_hash(parse_technology(yaml.safe_dump(data), "x")) != technology_hash(TABLE)
 
 
+def test_corrections_act_on_logic_alone() -> None:
+    table = load_technology("calibrated")
+    assert (table.energy, table.area) == (TABLE.energy, TABLE.area)
+    assert technology_hash(table) != technology_hash(TABLE)
+    fixed = Hardware(
+        array=Correction(2.0, 3.0, 0.5, 2.0),
+        epilogue=Correction(4.0, 5.0),
+        control=Correction(0.5, 0.25, 0.9, 1.1),
+    )
+    one = Estimate(1.0, 0.5, 2.0)
+    counted = dict.fromkeys(("adders", "mux", "epilogue", "linear", "upsample"), one)
+    made = fixed.corrected("area", counted)
+    assert made["adders"] == made["mux"] == Estimate(2.0, 0.5, 8.0)
+    assert made["epilogue"] == Estimate(4.0, 2.0, 8.0)
+    assert made["linear"] == made["upsample"] == one
+    steered = (2 + 2 + 4 + 1, 0.5 + 0.5 + 2 + 0.5, 8 + 8 + 8 + 2)
+    wanted = [0.5 * x * y for x, y in zip(steered, (1, 0.9, 1.1), strict=True)]
+    control = made["control"]
+    assert [control.value, control.low, control.high] == pytest.approx(wanted)
+    assert fixed.corrected("energy", counted)["control"].value == 0.25 * (3 + 3 + 5 + 1)
+    assert TABLE.hardware.corrected("area", counted) == counted | {"control": NOTHING}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
@@ -116,5 +143,7 @@ def test_missing_constants_and_banks_out_of_range_are_named() -> None:
         figure(TABLE.energy, "leakage", 28)
     with pytest.raises(EscaError, match="weight_buffer: banks of 100 bytes"):
         Energies(TABLE, 28).sram(100, "weight_buffer")
-    with pytest.raises(EscaError, match=r"technology.constants: 'foundry' is none of default"):
+    with pytest.raises(
+        EscaError, match=r"technology.constants: 'foundry' is none of calibrated, default"
+    ):
         load_technology("foundry")

@@ -105,15 +105,16 @@ class Engines:
     ``epilogue_lanes``: values requantized a cycle (also elementwise layers). ``linear_lanes``:
     multiply-accumulates a cycle of the vector engine that takes fully connected layers from DRAM
     beside the array; 0 leaves them to the array. ``upsample_values_per_cycle`` counts outputs,
-    ``grid_samples_per_cycle`` positions (all channels). ``grid_window_rows``: texture rows held
-    around the row that is sampled. ``move_values_per_cycle``: concat, reshape, pixel shuffle.
+    ``grid_samples_per_cycle`` positions (all channels), 0 without such an engine.
+    ``grid_window_rows``: texture rows held around the row that is sampled.
+    ``move_values_per_cycle``: concat, reshape, pixel shuffle.
     """
 
     epilogue_lanes: Positive
     epilogue_latency_cycles: Annotated[int, Field(ge=0)]
     linear_lanes: Annotated[int, Field(ge=0)]
     upsample_values_per_cycle: Positive
-    grid_samples_per_cycle: Positive
+    grid_samples_per_cycle: Annotated[int, Field(ge=0)]
     grid_window_rows: Positive
     move_values_per_cycle: Positive
 

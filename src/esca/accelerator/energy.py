@@ -41,10 +41,11 @@ _PJ_IN_UJ = 1e-6
 
 @dataclass(frozen=True)
 class LayerEnergy:
-    """Microjoules of one layer by component."""
+    """Microjoules of one layer by component; ``logic``: without memories and DRAM."""
 
     name: str
     components: Mapping[Component, Estimate]
+    logic: Mapping[Component, Estimate]
 
     @property
     def total(self) -> Estimate:
@@ -74,6 +75,11 @@ class FrameEnergy:
         return {
             name: sum_of(layer.components[name] for layer in self.layers) for name in COMPONENTS
         }
+
+    @property
+    def logic(self) -> Mapping[Component, Estimate]:
+        """Sums over layers, without memories and DRAM."""
+        return {name: sum_of(layer.logic[name] for layer in self.layers) for name in COMPONENTS}
 
     @property
     def total(self) -> Estimate:
@@ -148,4 +154,5 @@ class Prices:
             kind = memories if use.operation in _MEMORIES else logic
             kind[use.component] = kind[use.component] + self.of(use) * _PJ_IN_UJ
         corrected = self._hardware.corrected("energy", logic)
-        return LayerEnergy(name, {one: corrected[one] + memories[one] for one in COMPONENTS})
+        spent = {one: corrected[one] + memories[one] for one in COMPONENTS}
+        return LayerEnergy(name, spent, {one: corrected[one] for one in COMPONENTS})

@@ -274,6 +274,8 @@ def _engine_plan(layer: WorkLayer, config: AcceleratorConfig) -> LayerPlan:
     }
     engine = _engine_of(layer)
     rate, per_texel = rates[engine]
+    if not rate:
+        raise EscaError(f"layer {layer.name!r}: {config.name} has no {engine} engine")
     height = max(1, config.buffers.output_bytes // 4 // output.row_bytes)
     if len(output.shape) == 1 or layer.kind == "reshape":
         height = output.height

@@ -267,8 +267,9 @@ def power_command(
 
     The texture decoder runs on the compiled hardware with its registers watched; gates are counted.
     Memories are the energy model's. Needs a C++ compiler. JSON keys: `config node cycles modules
-    logic_uj model_logic_uj model_memory_uj model_dram_uj`, energies as `value low high`; a module
-    has `kind number transistors activity pj_a_cycle`.
+    logic_uj parts model_memory_uj model_dram_uj`, energies as `value low high`; a module has `kind
+    number transistors activity pj_a_cycle`, a part `part hardware counted calibrated`, the last two
+    of the energy model with its default constants and with those calibrated on hardware.
     """
     needed("amaranth", "rtl")
     from esca.accelerator.rtl.power import frame_power, power_data, power_text

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from esca.accelerator.rtl.hard_registers import Absorbed, absorb_registers
+from esca.accelerator.rtl.hard_registers import Absorbed, absorb_registers, trim_carries
 from esca.accelerator.rtl.netlist_names import name_cells
 
 CLOCK, ENABLE, RESET = 2, 3, 4
@@ -184,6 +184,19 @@ def test_what_stays_where_it_is(change):
     module = made.module()
     assert absorb_registers(module) == Absorbed(0, 0, 0)
     assert len(module["cells"]) == count
+
+
+def test_a_carry_that_nobody_takes_goes():
+    made = Netlist()
+    (a,), carries = made.input("a", 1), made.bus(4)
+    for number in range(3):  # the last one's is an output, the first one's the next cell's
+        ins = {"CIN": carries[number - 1] if number == 1 else "0", "A0": a}
+        made.cell("CCU2C", {}, ins, {"S0": made.bus(1)[0], "COUT": carries[number]})
+    made.outputs["top"] = [carries[2]]
+    module = made.module()
+    assert trim_carries(module) == 1
+    outs = [cell["connections"]["COUT"] for cell in module["cells"].values()]
+    assert outs == [[carries[0]], ["x"], [carries[2]]]
 
 
 def test_cells_are_called_after_what_they_drive():

@@ -1,5 +1,6 @@
 """The box around a design against a model of it, and nextpnr's report read right."""
 
+import re
 from importlib import resources
 
 import numpy as np
@@ -13,7 +14,7 @@ from esca.accelerator.rtl.boxed import Boxed
 from esca.accelerator.rtl.hard_registers import Absorbed
 from esca.accelerator.rtl.implement import _placed, implement, part_of
 from esca.accelerator.rtl.implementation_table import implementation_data, implementation_text
-from esca.accelerator.rtl.mapping import MUXES, PRODUCTS
+from esca.accelerator.rtl.mapping import MUXES, PRODUCTS, SUMS
 from esca.accelerator.rtl.parts import part_of_machine
 from esca.accelerator.rtl.tools import run_yosys
 from esca.errors import EscaError
@@ -91,6 +92,38 @@ def test_cells_of_the_device_make_the_same_products_and_choices(tmp_path):
         ],
         tmp_path,
     )
+
+
+SUMS_OF_7 = """
+module NAME (input signed [6:0] a, b, input c, output signed [6:0] y, z, w, output l, g, e);
+    assign y = a + b;
+    assign z = a - b;
+    assign w = a + $signed(5'd11);
+    assign l = a < b;
+    assign g = $unsigned(a) >= $unsigned(b);
+    assign e = $signed(b[4:0]) <= $signed(a[4:0]);
+endmodule
+"""
+
+
+def test_odd_sums_need_no_cell_for_what_is_carried_in(tmp_path):
+    text = (resources.files("esca.accelerator.rtl") / SUMS).read_text()
+    (tmp_path / SUMS).write_text(text)
+    for name in ("wanted", "mapped"):
+        (tmp_path / f"{name}.v").write_text(SUMS_OF_7.replace("NAME", name))
+    run_yosys(
+        [
+            *("read_verilog wanted.v", "read_verilog mapped.v", "proc", "alumacc mapped"),
+            *("select -assert-count 4 mapped/t:$alu", f"techmap -map {SUMS} mapped"),
+            *("opt mapped", "select -assert-none mapped/t:$alu", "tee -q -o cells.txt stat mapped"),
+            *("read_verilog -overwrite +/lattice/cells_sim_ecp5.v", "hierarchy", "proc"),
+            *("flatten mapped", "miter -equiv -flatten -make_assert wanted mapped miter"),
+            "sat -verify -prove-asserts miter",
+        ],
+        tmp_path,
+    )
+    (cells,) = re.findall(r"(\d+)\s+CCU2C|CCU2C\s+(\d+)", (tmp_path / "cells.txt").read_text())
+    assert int("".join(cells)) == 3 * 4 + 3  # one serves a difference and what compares
 
 
 def _stretch(kind, cell, delay):

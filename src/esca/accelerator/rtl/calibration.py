@@ -74,7 +74,7 @@ def compared_energy(
     counts: Mapping[str, GateCount],
     modules: Iterable[ModuleEnergy],
     cycles: int,
-    models: Callable[[str], Mapping[str, Estimate]],
+    models: Callable[[str], Mapping[Any, Estimate]],
 ) -> list[Compared]:
     """Microjoules of a frame of ``cycles`` in logic, from the energies of its modules. ``models``:
     logic by component of the energy model with a table of constants.

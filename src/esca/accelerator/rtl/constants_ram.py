@@ -26,13 +26,13 @@ class ConstantsRam(wiring.Component):
 
     ``first``: where those of the queue's head begin, from the cycle on in which it is ``there``;
     ``start``: it starts. ``swap``, three cycles behind: its constants are active from the next
-    cycle on; ``ramps``: of those that wait. A unit may start as many cycles as there are columns
-    behind the one before, if its record is there; in any case when ``ready``. ``alarm`` where it
-    starts earlier.
+    cycle on; ``ramps``: of those that wait, 0 in a memory without. A unit may start as many cycles
+    as there are columns behind the one before, if its record is there; in any case when ``ready``.
+    ``alarm`` where it starts earlier.
     """
 
-    def __init__(self, p: Parameters, words: int) -> None:
-        self.p, self.words = p, words
+    def __init__(self, p: Parameters, words: int, ramps: bool = True) -> None:
+        self.p, self.words, self._ramps = p, words, ramps
         super().__init__(
             {
                 "write": In(constants_write(words)),
@@ -50,11 +50,12 @@ class ConstantsRam(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """A memory that is read while there is a head whose constants are not all asked for."""
         m, columns = Module(), self.p.columns
-        m.submodules.memory = memory = Memory(shape=CONSTANTS, depth=self.words, init=[])
+        shape = CONSTANTS if self._ramps else COLUMN
+        m.submodules.memory = memory = Memory(shape=shape, depth=self.words, init=[])
         source, target = memory.read_port(), memory.write_port()
         m.d.comb += [
             target.addr.eq(self.write.address),
-            target.data.eq(self.write.data),
+            target.data.eq(self.write.data.as_value()[: shape.size]),
             target.en.eq(self.write.en),
         ]
         asked = Signal(range(columns + 1))
@@ -67,16 +68,17 @@ class ConstantsRam(wiring.Component):
         ]
         coming = delayed(m, asking, 1, 2)
         here = delayed(m, asked, range(columns), 2)
-        found = delayed(m, uncollided(m, platform, source, target), CONSTANTS, 1)
+        found = delayed(m, uncollided(m, platform, source, target), shape, 1)
         with m.If(self.start):
             m.d.sync += asked.eq(0)
         with m.Elif(asking):
             m.d.sync += asked.eq(asked + 1)
-        waiting = Signal(data.ArrayLayout(CONSTANTS, columns))
+        waiting = Signal(data.ArrayLayout(shape, columns))
         for column in range(columns):
             with m.If(coming & (here == column)):
                 m.d.sync += waiting[column].eq(found)
-            m.d.comb += self.ramps[column].eq(waiting[column].ramp)
+            if self._ramps:
+                m.d.comb += self.ramps[column].eq(waiting[column].ramp)
             with m.If(self.swap):
                 active = self.active[column]
                 m.d.sync += [active[name].eq(waiting[column][name]) for name in COLUMN.members]

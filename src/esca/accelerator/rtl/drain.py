@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, signed
+from amaranth.hdl import Cat, Module, Mux, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -43,7 +43,8 @@ class DrainSizes:
     """``latency`` of the epilogue in cycles; ``constants`` of columns; ``bank_words`` of a
     sub-bank; bytes of a bus word, of a half of the texel biases and of a
     word of the results; such words in both halves, of even rows or of odd ones. ``residuals``:
-    whether units may add a map.
+    whether units may add a map; ``ramps``: whether texel biases may be ramps, which say where
+    samples lie.
     """
 
     latency: int
@@ -54,6 +55,7 @@ class DrainSizes:
     result_bytes: int
     result_words: int
     residuals: bool = False
+    ramps: bool = True
 
     @property
     def lane_latency(self) -> int:
@@ -95,6 +97,7 @@ def drain_sizes(
         wide,
         words,
         residuals,
+        config.engines.grid_samples_per_cycle > 0,
     )
 
 
@@ -141,9 +144,8 @@ class Drain(wiring.Component):
         """Sequencer, constants, extras, lanes, then both kinds of places."""
         p, sizes, m = self.p, self.sizes, Module()
         m.submodules.sequencer = sequencer = DrainSequencer(p)
-        m.submodules.constants = constants = ConstantsRam(p, sizes.constants)
+        m.submodules.constants = constants = ConstantsRam(p, sizes.constants, sizes.ramps)
         m.submodules.extras = extras = self.extras
-        m.submodules.ramps = ramps = Ramps(p)
         held, step = sequencer.held, sequencer.step
         swap = delayed(m, step.first, 1, DRAIN_LATENCY - 1)
         layer = delayed(m, held.layer, LAYER, DRAIN_LATENCY)
@@ -165,13 +167,19 @@ class Drain(wiring.Component):
             extras.row.eq(step.address),
             extras.half.eq(held.extras),
             extras.bits.eq(held.texel),
-            ramps.swap.eq(swap),
-            ramps.ramps.eq(constants.ramps),
-            ramps.moves.eq(delayed(m, step.valid, 1, DRAIN_LATENCY)),
-            ramps.line_ends.eq(delayed(m, step.line_ends, 1, DRAIN_LATENCY)),
         ]
+        texels = [Value.cast(extras.values[column]) for column in range(p.columns)]
+        if sizes.ramps:
+            m.submodules.ramps = ramps = Ramps(p)
+            m.d.comb += [
+                ramps.swap.eq(swap),
+                ramps.ramps.eq(constants.ramps),
+                ramps.moves.eq(delayed(m, step.valid, 1, DRAIN_LATENCY)),
+                ramps.line_ends.eq(delayed(m, step.line_ends, 1, DRAIN_LATENCY)),
+            ]
+            rising = delayed(m, held.ramp, 1, DRAIN_LATENCY)
+            texels = [Mux(rising, ramps.values[i], texel) for i, texel in enumerate(texels)]
         valid = delayed(m, step.drains, 1, DRAIN_LATENCY + sizes.lane_latency)
-        rising = delayed(m, held.ramp, 1, DRAIN_LATENCY)
         turn = delayed(m, step.turn, step.turn.shape(), DRAIN_LATENCY)
         if sizes.residuals:
             m.submodules.residuals = residuals = Residuals(p, sizes.bus_bytes)
@@ -194,7 +202,7 @@ class Drain(wiring.Component):
                 with m.If(turn >= one):
                     m.d.comb += [
                         lane.sum.eq(self.drained[column]),
-                        lane.texel.eq(Mux(rising, ramps.values[column], extras.values[column])),
+                        lane.texel.eq(texels[column]),
                         lane.column.eq(constants.active[column]),
                     ]
                     if sizes.residuals:

@@ -1,4 +1,6 @@
-"""Registers into the hard blocks they stand at: Yosys leaves those of ECP5's block RAMs and
+"""What Yosys leaves to do in a netlist of an ECP5.
+
+Registers go into the hard blocks they stand at: Yosys leaves those of ECP5's block RAMs and
 multipliers empty, and their delays without registers are near the whole of a cycle at 150 MHz.
 """
 
@@ -24,6 +26,19 @@ class Absorbed:
     ram_outputs: int
     dsp_outputs: int
     dsp_inputs: int
+
+
+def trim_carries(module: dict[str, Any]) -> int:
+    """Take the carry that nobody takes from the last cell of each chain, in place; returns how many
+    chains. nextpnr would bring it out of the chain, by a cell of its own.
+    """
+    loads, trimmed = _Nets(module).loads, 0
+    for cell in module["cells"].values():
+        out = cell["connections"].get("COUT", ()) if cell["type"] == "CCU2C" else ()
+        if out and out != ["x"] and not any(loads[bit] for bit in out):
+            cell["connections"]["COUT"] = ["x"]  # the port itself has to be there
+            trimmed += 1
+    return trimmed
 
 
 def absorb_registers(module: dict[str, Any]) -> Absorbed:

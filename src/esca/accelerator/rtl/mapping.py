@@ -4,12 +4,12 @@ import json
 from importlib import resources
 from pathlib import Path
 
-from esca.accelerator.rtl.hard_registers import Absorbed, absorb_registers
+from esca.accelerator.rtl.hard_registers import Absorbed, absorb_registers, trim_carries
 from esca.accelerator.rtl.netlist_names import name_cells
 from esca.accelerator.rtl.tools import run_yosys
 
-PRODUCTS, MUXES = "products.v", "mux4.v"
-"""What Yosys maps 4 x 4 products and multiplexers of four inputs to."""
+PRODUCTS, MUXES, SUMS = "products.v", "mux4.v", "sums.v"
+"""What Yosys maps 4 x 4 products, multiplexers of four inputs and odd sums to."""
 
 KEPT = (
     "pe route_lane lane linear_lane slot sub_bank bank centre spread window fetch control dma "
@@ -24,13 +24,14 @@ def mapped(folder: Path, top: str, flat: bool, resets: bool = True) -> Absorbed:
     once, with what is in them. Without ``resets`` registers begin as the configuration has them.
     EscaError if Yosys fails.
     """
-    for name in (PRODUCTS, MUXES):
+    for name in (PRODUCTS, MUXES, SUMS):
         (folder / name).write_text((resources.files("esca.accelerator.rtl") / name).read_text())
     run_yosys(_commands(top, flat, resets), folder)
     path = folder / "design.json"
     design = json.loads(path.read_text())
     module = design["modules"][top]
     absorbed = absorb_registers(module)
+    trim_carries(module)
     # Here and not by Yosys, see `netlist_names`.
     name_cells(module)
     path.write_text(json.dumps(design))
@@ -52,9 +53,14 @@ def _commands(top: str, flat: bool, resets: bool) -> tuple[str, ...]:
         # Nobody uses a word that is written in the cycle in which it is read: see `collisions`.
         "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i",
     )
+    gates = (
+        f"synth_ecp5 -top {top} -run begin:map_gates",
+        f"techmap -map {SUMS}",
+        f"synth_ecp5 -top {top} -run map_gates:map_luts",
+    )
     parts = (
         f"setattr -mod -set keep_hierarchy 1 {KEPT}",
-        f"synth_ecp5 -top {top} -run begin:map_luts",
+        *gates,
         "muxcover -mux4 pe route_lane",
         f"techmap -map {MUXES}",
         "abc -dress -lut 4:7",
@@ -65,7 +71,7 @@ def _commands(top: str, flat: bool, resets: bool) -> tuple[str, ...]:
         "opt_clean -purge",
     )
     whole = (
-        f"synth_ecp5 -top {top} -run begin:map_luts",
+        *gates,
         "abc -dress -lut 4:7",
         "clean",
         f"synth_ecp5 -top {top} -run map_cells:check",

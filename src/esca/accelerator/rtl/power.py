@@ -8,11 +8,19 @@ from torch import Tensor
 
 from esca.accelerator.activity import Component
 from esca.accelerator.config import AcceleratorConfig, Node
-from esca.accelerator.energy import frame_energy, sum_of
+from esca.accelerator.energy import FrameEnergy, frame_energy, sum_of
+from esca.accelerator.rtl.calibration import (
+    BLOCKS,
+    Compared,
+    compared_data,
+    compared_energy,
+    compared_text,
+    with_constants,
+)
 from esca.accelerator.rtl.compiled import Watched
 from esca.accelerator.rtl.emit import rtlil_text
 from esca.accelerator.rtl.frames import PART, check_frames
-from esca.accelerator.rtl.gates import TOP, GateCount, count_gates
+from esca.accelerator.rtl.gates import TOP, count_gates
 from esca.accelerator.rtl.switching import (
     ModuleEnergy,
     kinds_of,
@@ -27,9 +35,6 @@ from esca.accelerator.workload import quantized_workload
 from esca.errors import EscaError
 from esca.quantization.quantize import QuantizedGraph
 
-LOGIC: tuple[Component, ...] = ("multipliers", "adders", "mux", "registers", "epilogue", "linear")
-"""Components of the energy model that are gates and flip-flops of what runs."""
-
 DRAM: tuple[Component, ...] = ("dram",)
 _PJ_IN_UJ = 1e-6
 
@@ -37,15 +42,15 @@ _PJ_IN_UJ = 1e-6
 @dataclass(frozen=True)
 class FramePower:
     """A frame of ``cycles``. ``modules``: energy of a cycle, watched over the whole frame and what
-    comes before it. ``model``: microjoules of the energy model by component, of the same frame.
-    ``counts``: gates by kind.
+    comes before it. ``compared``: logic beside the energy model of the same frame, ``model``: all
+    of that by component, with the configuration's constants.
     """
 
     config: AcceleratorConfig
     node: Node
     cycles: int
     modules: tuple[ModuleEnergy, ...]
-    counts: Mapping[str, GateCount]
+    compared: tuple[Compared, ...]
     model: Mapping[Component, Estimate]
 
     @property
@@ -87,14 +92,25 @@ def frame_power(
     if not check.passed:
         raise EscaError("rtl: the frame differs from the simulator's, no energy is told")
     energies = module_energies(counts, kinds, watched[0].changes(), watched[0].cycles, table, at)
-    timing = time_workload(quantized_workload(quantized, "artifact", PART), config)
-    model = frame_energy(timing, at).components
-    return FramePower(config, at, check.verification.run.cycles, tuple(energies), counts, model)
+    workload, cycles = (
+        quantized_workload(quantized, "artifact", PART),
+        check.verification.run.cycles,
+    )
+
+    def modelled(one: AcceleratorConfig) -> FrameEnergy:
+        return frame_energy(time_workload(workload, one), at)
+
+    compared = compared_energy(
+        counts, energies, cycles, lambda name: modelled(with_constants(config, name)).logic
+    )
+    model = modelled(config).components
+    return FramePower(config, at, cycles, tuple(energies), tuple(compared), model)
 
 
 def power_data(found: FramePower) -> dict[str, Any]:
     """Plain data, as the command says."""
-    memory = [name for name in found.model if name not in (*LOGIC, *DRAM)]
+    logic = {block for blocks in BLOCKS.values() for block in blocks}
+    memory = [name for name in found.model if name not in (*logic, *DRAM)]
     return {
         "config": found.config.name,
         "node": found.node,
@@ -110,7 +126,7 @@ def power_data(found: FramePower) -> dict[str, Any]:
             for one in found.modules
         ],
         "logic_uj": _three(found.logic),
-        "model_logic_uj": _three(sum_of(found.model[name] for name in LOGIC)),
+        "parts": compared_data(found.compared),
         "model_memory_uj": _three(sum_of(found.model[name] for name in memory)),
         "model_dram_uj": _three(sum_of(found.model[name] for name in DRAM)),
     }
@@ -136,13 +152,12 @@ def power_text(found: FramePower, least: float = 0.01) -> str:
     lines.append(f"{'others':<{wide}}{'':>39}{rest:>13.3f}{rest / whole:>13.1%}")
     for name, key in (
         ("logic, from what registers switch", "logic_uj"),
-        ("logic, energy model", "model_logic_uj"),
         ("memories, energy model", "model_memory_uj"),
         ("DRAM, energy model", "model_dram_uj"),
     ):
         value, low, high = data[key].values()
         lines.append(f"{name:<36}{value:>9.1f} uJ a frame ({low:.1f} to {high:.1f})")
-    return "\n".join(lines)
+    return "\n".join([*lines, compared_text(found.compared, "uJ")])
 
 
 def _three(energy: Estimate) -> dict[str, float]:

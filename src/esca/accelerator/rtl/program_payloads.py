@@ -82,6 +82,11 @@ class Payloads:
             self.engines = EngineProgram(program, engine_sizes(program.config))
         self._lay_texels_out()
         for step in program.steps:
+            if step.layer.ramps and not self.sizes.ramps:
+                raise EscaError(
+                    f"rtl: layer {step.layer.name!r}: its texel bias is a ramp, which "
+                    f"{program.config.name} has not: engines.grid_samples_per_cycle is 0"
+                )
             if step.layer.residual is not None:
                 check_residual(program, step, "residual" in parts, bus)
 

@@ -1,0 +1,46 @@
+// Sums of an odd number of bits, and a constant that is carried into them, on carry cells of ECP5,
+// for Yosys' techmap. The half cell that is left over makes that constant, which nextpnr would bring
+// into the chain by a cell of its own; what is carried out comes from the last cell without another.
+(* techmap_celltype = "$alu" *)
+module odd_sum (A, B, CI, BI, X, Y, CO);
+    parameter A_SIGNED = 0;
+    parameter B_SIGNED = 0;
+    parameter A_WIDTH = 1;
+    parameter B_WIDTH = 1;
+    parameter Y_WIDTH = 1;
+    parameter _TECHMAP_CONSTMSK_CI_ = 0;
+    parameter _TECHMAP_CONSTVAL_CI_ = 0;
+
+    input [A_WIDTH-1:0] A;
+    input [B_WIDTH-1:0] B;
+    input CI, BI;
+    output [Y_WIDTH-1:0] X, Y, CO;
+
+    wire _TECHMAP_FAIL_ = Y_WIDTH % 2 == 0 || Y_WIDTH <= 4 || !_TECHMAP_CONSTMSK_CI_;
+
+    wire [Y_WIDTH-1:0] a, b;
+    \$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) wide_a (.A(A), .Y(a));
+    \$pos #(.A_SIGNED(B_SIGNED), .A_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)) wide_b (.A(B), .Y(b));
+    assign X = a ^ b ^ {Y_WIDTH{BI}};
+
+    // A xor B xor C, where D is 1; a cell's lowest four bits, A, are what it hands on where that is 0.
+    localparam [15:0] ADD = 16'h96AA;
+    // 0, where C and D are 1: then the lowest four bits go on.
+    localparam [15:0] CARRY = _TECHMAP_CONSTVAL_CI_ ? 16'h000F : 16'h0000;
+
+    CCU2C #(.INIT0(CARRY), .INIT1(ADD), .INJECT1_0("NO"), .INJECT1_1("NO")) first (
+        .COUT(CO[0]),
+        .A0(1'b1), .B0(1'b1), .C0(1'b1), .D0(1'b1),
+        .A1(a[0]), .B1(b[0]), .C1(BI), .D1(1'b1), .S1(Y[0])
+    );
+    genvar i;
+    generate for (i = 1; i < Y_WIDTH; i = i + 2) begin : pair
+        CCU2C #(.INIT0(ADD), .INIT1(ADD), .INJECT1_0("NO"), .INJECT1_1("NO")) cells (
+            .CIN(CO[i-1]), .COUT(CO[i+1]),
+            .A0(a[i]), .B0(b[i]), .C0(BI), .D0(1'b1), .S0(Y[i]),
+            .A1(a[i+1]), .B1(b[i+1]), .C1(BI), .D1(1'b1), .S1(Y[i+1])
+        );
+        // Majority of A, B and what is carried in, which is Y xor X.
+        assign CO[i] = X[i] ? Y[i] ^ X[i] : a[i];
+    end endgenerate
+endmodule
