@@ -44,14 +44,14 @@ def test_hardware_corrects_logic_and_no_memory() -> None:
     technology = replace(config.technology, constants="calibrated")
     before, after = area(config), area(replace(config, technology=technology))
     share = load_technology("calibrated").hardware
-    assert after.array.value == pytest.approx(share.array.area * before.array.value)
+    assert after.array.value == pytest.approx(share.array.value * before.array.value)
     assert after.blocks["activation_buffer"] == before.blocks["activation_buffer"]
     stored = before.blocks["linear"].value - before.logic["linear"].value
     assert stored > 0
-    wanted = stored + share.linear.area * before.logic["linear"].value
+    wanted = stored + share.linear.value * before.logic["linear"].value
     assert after.blocks["linear"].value == pytest.approx(wanted)
     steered = after.array.value + after.blocks["epilogue"].value + after.logic["linear"].value
-    assert after.blocks["control"].value == pytest.approx(share.control.area * steered)
+    assert after.blocks["control"].value == pytest.approx(share.control.value * steered)
 
 
 def test_a_mode_takes_what_the_others_lack() -> None:

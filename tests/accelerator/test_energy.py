@@ -17,10 +17,11 @@ from esca.accelerator import (
     time_workload,
 )
 from esca.accelerator.activity import COMPONENTS, Use, layer_uses, offered, values_read
+from esca.accelerator.area import area
 from esca.accelerator.config import MODES
 from esca.accelerator.energy import Prices, frame_energy
 from esca.accelerator.structure import bank_bytes, sum_bits
-from esca.accelerator.technology import NODES, Energies, load_technology
+from esca.accelerator.technology import NODES, Energies, figure, load_technology
 from esca.errors import EscaError
 
 
@@ -122,6 +123,26 @@ def test_components_and_layers_add_up(frames: list[FrameTiming]) -> None:
         assert all(layer["energy_uj"] > 0 for layer in data["layers"])
         assert data["energy_uj_per_texel"] == pytest.approx(data["energy_uj"] / 256**2)
         assert data["watts_at_100_fps"] == pytest.approx(data["energy_uj"] * 1e-4)
+
+
+def test_a_clock_that_never_rests(frames: list[FrameTiming]) -> None:
+    frame = next(one for one in frames if one.config == "ecp5-8x8")
+    technology = replace(frame.setup.technology, constants="calibrated")
+    setup = replace(frame.setup, technology=technology)
+    before, after = frame_energy(frame), frame_energy(replace(frame, setup=setup))
+    made, table = area(setup), load_technology("calibrated")
+    nand2 = figure(table.area, "nand2", 28).value
+    clock = table.hardware.clocked.value * figure(table.energy, "flip_flop", 28).value
+    for part in ("epilogue", "linear", "control"):
+        gates = 1e6 * made.logic[part].value / nand2
+        spent = after.logic[part].value
+        assert spent == pytest.approx(1e-6 * clock * gates * frame.cycles)
+    assert before.logic["control"].value == 0
+    assert after.components["adders"] == before.components["adders"]
+    stored = after.components["linear"].value - after.logic["linear"].value
+    assert stored == pytest.approx(before.components["linear"].value - before.logic["linear"].value)
+    assert "control" in before.excluded
+    assert "control" not in after.excluded
 
 
 def test_smaller_nodes_take_less(frames: list[FrameTiming]) -> None:

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esca.accelerator.technology import (
+    CORRECTED,
     NODES,
     NOTHING,
-    Correction,
     Energies,
     Estimate,
+    Factor,
     Hardware,
     figure,
     is_derived,
@@ -90,27 +91,24 @@ def test_the_hash_follows_figures() -> None:
     assert technology_hash(parse_technology(yaml.safe_dump(data), "x")) != technology_hash(TABLE)
 
 
-def test_corrections_act_on_logic_alone() -> None:
+def test_corrections_by_part() -> None:
     table = load_technology("calibrated")
     assert (table.energy, table.area) == (TABLE.energy, TABLE.area)
     assert technology_hash(table) != technology_hash(TABLE)
     fixed = Hardware(
-        array=Correction(2.0, 3.0, 0.5, 2.0),
-        epilogue=Correction(4.0, 5.0),
-        control=Correction(0.5, 0.25, 0.9, 1.1),
+        array=Factor(2.0, 0.5, 2.0), epilogue=Factor(4.0), control=Factor(0.5, 0.9, 1.1)
     )
     one = Estimate(1.0, 0.5, 2.0)
-    counted = dict.fromkeys(("adders", "mux", "epilogue", "linear", "upsample"), one)
-    made = fixed.corrected("area", counted)
+    counted = dict.fromkeys((*CORRECTED, "upsample"), one)
+    made = fixed.area(counted)
     assert made["adders"] == made["mux"] == Estimate(2.0, 0.5, 8.0)
     assert made["epilogue"] == Estimate(4.0, 2.0, 8.0)
     assert made["linear"] == made["upsample"] == one
-    steered = (2 + 2 + 4 + 1, 0.5 + 0.5 + 2 + 0.5, 8 + 8 + 8 + 2)
+    steered = (4 * 2 + 4 + 1, 4 * 0.5 + 2 + 0.5, 4 * 8 + 8 + 2)
     wanted = [0.5 * x * y for x, y in zip(steered, (1, 0.9, 1.1), strict=True)]
     control = made["control"]
     assert [control.value, control.low, control.high] == pytest.approx(wanted)
-    assert fixed.corrected("energy", counted)["control"].value == 0.25 * (3 + 3 + 5 + 1)
-    assert TABLE.hardware.corrected("area", counted) == counted | {"control": NOTHING}
+    assert TABLE.hardware.area(counted) == counted | {"control": NOTHING}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from math import ceil, log2
 from typing import Literal, get_args
 
 from esca.accelerator.config import AcceleratorConfig, Node
-from esca.accelerator.energy import sum_of
 from esca.accelerator.plan import LINEAR_UNIT_BYTES
 from esca.accelerator.structure import (
     ACCUMULATOR_BITS,
@@ -25,7 +24,14 @@ from esca.accelerator.structure import (
     switched_shifts,
     widest_sum_bits,
 )
-from esca.accelerator.technology import NOTHING, Estimate, TechnologyTable, figure, load_technology
+from esca.accelerator.technology import (
+    NOTHING,
+    Estimate,
+    TechnologyTable,
+    figure,
+    load_technology,
+    sum_of,
+)
 
 Block = Literal[
     "multipliers",
@@ -117,9 +123,7 @@ def area(config: AcceleratorConfig, node: Node | None = None) -> AreaEstimate:
     table = load_technology(config.technology.constants)
     counts = gate_counts(config)
     cells = {name: replace(gates, sram_bit=0) for name, gates in counts.items()}
-    logic = table.hardware.corrected(
-        "area", {name: _area(gates, table, node) for name, gates in cells.items()}
-    )
+    logic = table.hardware.area({name: _area(gates, table, node) for name, gates in cells.items()})
     stored = {
         name: _area(Gates(sram_bit=gates.sram_bit), table, node) for name, gates in counts.items()
     }

@@ -2,20 +2,22 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
+from typing import Literal
 
 from esca.accelerator.activity import COMPONENTS, Component, Operation, Use, layer_uses
+from esca.accelerator.area import area
 from esca.accelerator.config import AcceleratorConfig, Node
 from esca.accelerator.plan import LINEAR_UNIT_BYTES
 from esca.accelerator.structure import bank_bytes
 from esca.accelerator.technology import (
-    AS_COUNTED,
+    CLOCKED,
     NOTHING,
     Energies,
     Estimate,
-    Hardware,
+    TechnologyTable,
+    figure,
     load_technology,
+    sum_of,
     technology_hash,
 )
 from esca.accelerator.timing import FrameTiming
@@ -37,6 +39,8 @@ GRACE_UJ_PER_PIXEL = 11.7
 """GRACE (arXiv 2511.09272): animation codec decoder on an FPGA, a reconstructed pixel, measured."""
 
 _PJ_IN_UJ = 1e-6
+
+Part = Literal["epilogue", "linear", "control"]
 
 
 @dataclass(frozen=True)
@@ -101,28 +105,45 @@ def frame_energy(frame: FrameTiming, node: Node | None = None) -> FrameEnergy:
     technology = frame.setup.technology
     node = node or technology.node_nanometres
     table = load_technology(technology.constants)
-    prices = Prices(frame.setup, Energies(table, node), table.hardware)
-    excluded = NOT_MODELLED if table.hardware.control.energy else (*NOT_MODELLED, "control")
+    clocked = _clocked(table, frame.setup, node)
+    prices = Prices(frame.setup, Energies(table, node), clocked)
+    excluded = NOT_MODELLED if clocked else (*NOT_MODELLED, "control")
     layers = tuple(
-        prices.layer(timing.name, layer_uses(plan, timing.dram_bytes, frame.setup))
-        for plan, timing in zip(frame.plans, frame.layers, strict=True)
+        prices.layer(timing.name, layer_uses(plan, timing.dram_bytes, frame.setup), cycles)
+        for plan, timing, cycles in zip(frame.plans, frame.layers, _cycles(frame), strict=True)
     )
     digest = technology_hash(table)
     return FrameEnergy(node, table.name, digest, layers, frame.output_texels, excluded)
 
 
-def sum_of(estimates: Iterable[Estimate]) -> Estimate:
-    """Sum of estimates, bounds added."""
-    return reduce(add, estimates, NOTHING)
+def _clocked(table: TechnologyTable, config: AcceleratorConfig, node: Node) -> dict[Part, Estimate]:
+    """Picojoules a cycle of parts whose clock never rests, if the table says what that costs."""
+    factor = table.hardware.clocked
+    if not factor.value:
+        return {}
+    logic, nand2 = area(config, node).logic, figure(table.area, "nand2", node).value
+    clock = figure(table.energy, "flip_flop", node)
+    return {part: factor.of(clock * (1e6 * logic[part].value / nand2)) for part in CLOCKED}
+
+
+def _cycles(frame: FrameTiming) -> list[float]:
+    """The frame's cycles, shared among layers as their engines work."""
+    busy = [layer.engine_cycles for layer in frame.layers]
+    return [frame.cycles * cycles / max(1, sum(busy)) for cycles in busy]
 
 
 class Prices:
-    """Picojoules of each use on one configuration, and what ``hardware`` corrects."""
+    """Picojoules of each use on one configuration; ``clocked``: of parts, a cycle, in place of what
+    their logic is counted for.
+    """
 
     def __init__(
-        self, config: AcceleratorConfig, energies: Energies, hardware: Hardware = AS_COUNTED
+        self,
+        config: AcceleratorConfig,
+        energies: Energies,
+        clocked: Mapping[Part, Estimate] | None = None,
     ) -> None:
-        self._energies, self._hardware = energies, hardware
+        self._energies, self._clocked = energies, clocked or {}
         banks = {**bank_bytes(config), "linear": float(LINEAR_UNIT_BYTES)}
         self._sram = {name: energies.sram(size, name) for name, size in banks.items()}
 
@@ -145,14 +166,14 @@ class Prices:
                 raise EscaError(f"energy: no price of {use.operation} in {use.component}")
         return price * use.count
 
-    def layer(self, name: str, uses: Iterable[Use]) -> LayerEnergy:
-        """Microjoules of a layer, every component named."""
+    def layer(self, name: str, uses: Iterable[Use], cycles: float = 0.0) -> LayerEnergy:
+        """Microjoules of a layer of so many ``cycles``, every component named."""
         logic, memories = (dict.fromkeys(COMPONENTS, NOTHING) for _ in range(2))
         for use in uses:
             if use.component not in logic:
                 raise EscaError(f"energy: layer {name!r} uses unknown {use.component}")
             kind = memories if use.operation in _MEMORIES else logic
             kind[use.component] = kind[use.component] + self.of(use) * _PJ_IN_UJ
-        corrected = self._hardware.corrected("energy", logic)
-        spent = {one: corrected[one] + memories[one] for one in COMPONENTS}
-        return LayerEnergy(name, spent, {one: corrected[one] for one in COMPONENTS})
+        for part, energy in self._clocked.items():
+            logic[part] = energy * (cycles * _PJ_IN_UJ)
+        return LayerEnergy(name, {one: logic[one] + memories[one] for one in COMPONENTS}, logic)

@@ -4,7 +4,7 @@ A table is a YAML file (`technologies/`). Figures that are not cited for a node 
 rule the table names and marked so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass as plain_dataclass
 from functools import cache, reduce
 from importlib import resources
@@ -44,6 +44,11 @@ class Estimate:
 
 
 NOTHING = Estimate(0.0, 0.0, 0.0)
+
+
+def sum_of(estimates: Iterable[Estimate]) -> Estimate:
+    """Sum of estimates, bounds added."""
+    return reduce(add, estimates, NOTHING)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -96,49 +101,47 @@ class AreaConstants:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Correction:
-    """What built hardware has of a part's gates, ``area``, and spends in them, ``energy``, over
-    what is counted for it. ``low`` and ``high``: factors on both.
-    """
+class Factor:
+    """What hardware takes over what is counted; ``low`` and ``high``: factors on that."""
 
-    area: Annotated[float, Field(ge=0)]
-    energy: Annotated[float, Field(ge=0)]
+    value: Annotated[float, Field(ge=0)]
     low: Annotated[float, Field(gt=0, le=1)] = 1.0
     high: Annotated[float, Field(ge=1)] = 1.0
 
-    def of(self, what: Literal["area", "energy"], counted: Estimate) -> Estimate:
+    def of(self, counted: Estimate) -> Estimate:
         """What hardware takes where ``counted`` is counted."""
-        factor = self.area if what == "area" else self.energy
-        whole = counted * factor
+        whole = counted * self.value
         return Estimate(whole.value, whole.low * self.low, whole.high * self.high)
 
 
-_AS_COUNTED, _UNCOUNTED = Correction(1.0, 1.0), Correction(0.0, 0.0)
+_AS_COUNTED, _NONE = Factor(1.0), Factor(0.0)
 
 
 @dataclass(frozen=True, config=STRICT)
 class Hardware:
-    """Corrections by part. ``control``: everything that nothing counts (addresses and ways of
-    operands, feeds, queues, DMA), over the other three, corrected.
+    """What built hardware corrects. Area of the logic of ``array``, ``epilogue`` and ``linear``
+    engine; ``control``: everything that nothing counts (addresses and ways of operands, feeds,
+    queues, DMA), over these three.
+
+    ``clocked``: energy of epilogue, linear engine and control in every cycle, whether they work or
+    not: clocks of a flip-flop that the area of a NAND2 costs. 0: what is counted for the first two.
     """
 
-    array: Correction = _AS_COUNTED
-    epilogue: Correction = _AS_COUNTED
-    linear: Correction = _AS_COUNTED
-    control: Correction = _UNCOUNTED
+    array: Factor = _AS_COUNTED
+    epilogue: Factor = _AS_COUNTED
+    linear: Factor = _AS_COUNTED
+    control: Factor = _NONE
+    clocked: Factor = _NONE
 
-    def corrected(
-        self, what: Literal["area", "energy"], counted: Mapping[Name, Estimate]
-    ) -> dict[Name | str, Estimate]:
-        """Logic by block of the area or component of the energy, and its control."""
-        made = {
-            name: self._of(name).of(what, one) if name in CORRECTED else one
+    def area(self, counted: Mapping[Name, Estimate]) -> dict[Name | str, Estimate]:
+        """Logic by block, and its control."""
+        made: dict[Name | str, Estimate] = {
+            name: self._of(name).of(one) if name in CORRECTED else one
             for name, one in counted.items()
         }
-        steered = reduce(add, (one for name, one in made.items() if name in CORRECTED), NOTHING)
-        return made | {"control": self.control.of(what, steered)}
+        return made | {"control": self.control.of(sum_of(made[name] for name in CORRECTED))}
 
-    def _of(self, name: str) -> Correction:
+    def _of(self, name: str) -> Factor:
         match name:
             case "epilogue":
                 return self.epilogue
@@ -148,7 +151,10 @@ class Hardware:
 
 
 CORRECTED = ("multipliers", "adders", "mux", "registers", "epilogue", "linear")
-"""Blocks and components whose logic is corrected; the first four are the array's."""
+"""Blocks whose logic is corrected; the first four are the array's."""
+
+CLOCKED: tuple[Literal["epilogue", "linear", "control"], ...] = ("epilogue", "linear", "control")
+"""Parts that take their energy in every cycle, where that is known."""
 
 AS_COUNTED = Hardware()
 

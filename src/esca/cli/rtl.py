@@ -139,7 +139,7 @@ def implement_command(
         configs.append(replace(config, array=replace(config.array, mux_width=mux_width)))
     made = []
     for one in configs:
-        component, flat = part_of_machine(one, part), mapped_flat(config, part)
+        component, flat = part_of_machine(one, part), mapped_flat(part)
         with progress("Implementing") as update:
             seeds = tuple(seed or (1, 2, 3))
             made.append(implement(component, part, device, mhz * 1e6, seeds, speed, flat, update))
@@ -163,11 +163,14 @@ def gates_command(
     """Count gates and transistors of a part, and what the input muxes add to it.
 
     Generic gates of static CMOS; memories in bits. Beside it the same part is counted with
-    `array.mux_width` 1, where no inputs are combined. JSON keys: `config part transistors
-    transistors_without_muxes` and `modules`, each `depth kind number gates flip_flops memory_bits
-    transistors`.
+    `array.mux_width` 1, where no inputs are combined, and with --part top the area model's parts in
+    square millimetres. JSON keys: `config part transistors transistors_without_muxes`, `modules`,
+    each `depth kind number gates flip_flops memory_bits transistors`, and `parts`, each `part
+    hardware counted calibrated`, the last two of the model with its default constants and with those
+    calibrated on hardware.
     """
     needed("amaranth", "rtl")
+    from esca.accelerator.rtl.calibration import compared_area, compared_data, compared_text
     from esca.accelerator.rtl.gates import count_gates, total, tree
     from esca.accelerator.rtl.implementation_table import gates_data, gates_text
     from esca.accelerator.rtl.parts import part_of_machine
@@ -181,8 +184,12 @@ def gates_command(
         update(2, 2)
     rows = list(tree(counts, least))
     data = {"config": config.name, "part": part, "transistors": total(counts).transistors}
-    emit(data | {"transistors_without_muxes": without, "modules": gates_data(rows)}, as_json)
+    parts = compared_area(config, counts) if part == "top" else []
+    data |= {"transistors_without_muxes": without, "parts": compared_data(parts)}
+    emit(data | {"modules": gates_data(rows)}, as_json)
     say(f"{config.name}, {part}\n{gates_text(rows, without)}", as_json)
+    if parts:
+        say(f"\n{compared_text(parts, 'mm2')}", as_json)
 
 
 @app.command("run")

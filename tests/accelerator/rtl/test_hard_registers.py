@@ -191,12 +191,15 @@ def test_a_carry_that_nobody_takes_goes():
     (a,), carries = made.input("a", 1), made.bus(4)
     for number in range(3):  # the last one's is an output, the first one's the next cell's
         ins = {"CIN": carries[number - 1] if number == 1 else "0", "A0": a}
+        if number == 2:
+            del ins["CIN"]
         made.cell("CCU2C", {}, ins, {"S0": made.bus(1)[0], "COUT": carries[number]})
     made.outputs["top"] = [carries[2]]
     module = made.module()
     assert trim_carries(module) == 1
     outs = [cell["connections"]["COUT"] for cell in module["cells"].values()]
     assert outs == [[carries[0]], ["x"], [carries[2]]]
+    assert [*module["cells"].values()][2]["connections"]["CIN"] == ["x"]
 
 
 def test_cells_are_called_after_what_they_drive():

@@ -2,10 +2,11 @@
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
+from amaranth.lib.memory import Memory, WritePort
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.engine_ports import engine_ports
 from esca.accelerator.rtl.engine_records import GRID_SAMPLE, WINDOW_BITS
 from esca.accelerator.rtl.engine_sizes import EngineSizes, check_depth
@@ -55,7 +56,7 @@ class GridSample(wiring.Component):
         banks = m.submodules.banks = WindowBanks(width // 2, sizes.texels)
         memory = Memory(shape=width, depth=sizes.place_words, init=[])
         m.submodules.places = memory
-        self._load(m, banks, memory)
+        target = self._load(m, banks, memory)
         held, busy = Signal(GRID_SAMPLE), Signal()
         x, y, at = Signal(COORDINATE_BITS), Signal(COORDINATE_BITS), Signal(WINDOW_BITS)
         row_ends = Signal()
@@ -76,7 +77,8 @@ class GridSample(wiring.Component):
             m.d.sync += [busy.eq(1), held.eq(record), x.eq(0), y.eq(0), at.eq(record.place)]
         source = memory.read_port()
         m.d.comb += source.addr.eq(at)
-        place = Mux(delayed(m, x[0], 1, 1), source.data[width // 2 :], source.data[: width // 2])
+        word = uncollided(m, platform, source, target)
+        place = Mux(delayed(m, x[0], 1, 1), word[width // 2 :], word[: width // 2])
         job = delayed(m, held, GRID_SAMPLE, 1)  # of each stage, as jobs follow without a gap
         fixed = []
         for axis, size in (("x", held.source.width), ("y", held.source.height)):
@@ -113,8 +115,10 @@ class GridSample(wiring.Component):
         ]
         return m
 
-    def _load(self, m: Module, banks: WindowBanks, memory: Memory) -> None:
-        """Two texels a bus word, the even one first; places one behind the other."""
+    def _load(self, m: Module, banks: WindowBanks, memory: Memory) -> WritePort:
+        """Two texels a bus word, the even one first; places one behind the other. Returns what
+        writes places.
+        """
         lines = m.submodules.lines = WindowLines(self.sizes.bus_bytes)
         loaded, write = self.loaded, banks.write
         half = 4 * self.sizes.bus_bytes
@@ -138,6 +142,7 @@ class GridSample(wiring.Component):
         ]
         with m.If(places.en):
             m.d.sync += last.eq(at)
+        return target
 
     def _texel(self, m: Module, job: data.View, stored: Value, axis: str, size: Value) -> Signal:
         """A coordinate in texels; ``size`` of the stage that adds it."""

@@ -30,13 +30,19 @@ class Absorbed:
 
 def trim_carries(module: dict[str, Any]) -> int:
     """Take the carry that nobody takes from the last cell of each chain, in place; returns how many
-    chains. nextpnr would bring it out of the chain, by a cell of its own.
+    chains. nextpnr would bring it out of the chain, by a cell of its own. It asks for both carries
+    of each cell, connected or not.
     """
     loads, trimmed = _Nets(module).loads, 0
     for cell in module["cells"].values():
-        out = cell["connections"].get("COUT", ()) if cell["type"] == "CCU2C" else ()
-        if out and out != ["x"] and not any(loads[bit] for bit in out):
-            cell["connections"]["COUT"] = ["x"]  # the port itself has to be there
+        if cell["type"] != "CCU2C":
+            continue
+        for port, way in (("CIN", "input"), ("COUT", "output")):
+            cell["connections"].setdefault(port, ["x"])
+            cell["port_directions"][port] = way
+        (out,) = cell["connections"]["COUT"]
+        if out != "x" and not loads[out]:
+            cell["connections"]["COUT"] = ["x"]
             trimmed += 1
     return trimmed
 

@@ -2,9 +2,10 @@
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
+from amaranth.lib.memory import Memory, WritePort
 
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.drain_records import FORMATS
 from esca.accelerator.rtl.engine_ports import engine_ports
 from esca.accelerator.rtl.engine_records import MOVE, WINDOW_BITS
@@ -31,7 +32,7 @@ class Move(wiring.Component):
         width, latency = 8 * sizes.bus_bytes, sizes.latency
         memory = Memory(shape=width, depth=2 * MOVE_WORDS, init=[])
         m.submodules.memory = memory
-        self._load(m, memory)
+        target = self._load(m, memory)
         held = Signal(MOVE)
         step = self._steps(m, held)
         source = memory.read_port()
@@ -39,7 +40,7 @@ class Move(wiring.Component):
             source.addr.eq(Cat(step.at[4:], step.operand)[: len(source.addr)]),
             self.resulting.eq(delayed(m, self.ending, 1, latency)),
         ]
-        word = delayed(m, source.data, width, 1)
+        word = delayed(m, uncollided(m, platform, source, target), width, 1)
         low = delayed(m, step.at[:4], 4, 2)
         value = delayed(m, word >> (low << 2), width, latency - 2)
         fill = m.submodules.fill = WordFill(sizes.bus_bytes, self.words)
@@ -55,8 +56,8 @@ class Move(wiring.Component):
         ]
         return m
 
-    def _load(self, m: Module, memory: Memory) -> None:
-        """Words of a load lie one behind the other."""
+    def _load(self, m: Module, memory: Memory) -> WritePort:
+        """Words of a load lie one behind the other; returns what writes them."""
         loaded, window = self.loaded, self.loaded.window
         at, last = Signal(WINDOW_BITS), Signal(WINDOW_BITS)
         begins = (loaded.row == 0) & (loaded.word == 0)
@@ -69,6 +70,7 @@ class Move(wiring.Component):
         ]
         with m.If(loaded.en):
             m.d.sync += last.eq(at)
+        return target
 
     def _steps(self, m: Module, held: Signal) -> data.View:
         """What is read in each cycle: runs of a pixel, operand by operand; pixels; rows."""

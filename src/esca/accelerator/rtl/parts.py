@@ -41,11 +41,11 @@ accumulators. ``drain``: epilogue, texel biases and results. ``lane``: one of th
 """
 
 
-def mapped_flat(config: AcceleratorConfig, part: str) -> bool:
-    """Whether a part is mapped across its modules in minutes: not an array of PEs that are logic
-    and not a multiplier of the device.
+def mapped_flat(part: str) -> bool:
+    """Whether a part is mapped across its modules: not one in which modules stand many times. They
+    would take minutes, and share their registers, so that one drives what lies far apart.
     """
-    return not (part in (TOP, "path", "array") and parameters(config).small)
+    return part not in (TOP, "path", "array")
 
 
 def part_of_machine(config: AcceleratorConfig, part: str) -> wiring.Component:

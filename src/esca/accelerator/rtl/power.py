@@ -8,7 +8,7 @@ from torch import Tensor
 
 from esca.accelerator.activity import Component
 from esca.accelerator.config import AcceleratorConfig, Node
-from esca.accelerator.energy import FrameEnergy, frame_energy, sum_of
+from esca.accelerator.energy import FrameEnergy, frame_energy
 from esca.accelerator.rtl.calibration import (
     BLOCKS,
     Compared,
@@ -29,7 +29,7 @@ from esca.accelerator.rtl.switching import (
 )
 from esca.accelerator.rtl.top import Top
 from esca.accelerator.rtl.verify import Machine
-from esca.accelerator.technology import NODES, Estimate, load_technology
+from esca.accelerator.technology import NODES, Estimate, load_technology, sum_of
 from esca.accelerator.timing import time_workload
 from esca.accelerator.workload import quantized_workload
 from esca.errors import EscaError

@@ -16,11 +16,14 @@ module odd_sum (A, B, CI, BI, X, Y, CO);
     input CI, BI;
     output [Y_WIDTH-1:0] X, Y, CO;
 
-    wire _TECHMAP_FAIL_ = Y_WIDTH % 2 == 0 || Y_WIDTH <= 4 || !_TECHMAP_CONSTMSK_CI_;
+    wire _TECHMAP_FAIL_ = Y_WIDTH % 2 == 0 || Y_WIDTH <= 4 || !_TECHMAP_CONSTMSK_CI_
+        || !A_WIDTH || !B_WIDTH;
 
     wire [Y_WIDTH-1:0] a, b;
-    \$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) wide_a (.A(A), .Y(a));
-    \$pos #(.A_SIGNED(B_SIGNED), .A_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)) wide_b (.A(B), .Y(b));
+    generate
+        if (A_SIGNED) assign a = $signed(A); else assign a = A;
+        if (B_SIGNED) assign b = $signed(B); else assign b = B;
+    endgenerate
     assign X = a ^ b ^ {Y_WIDTH{BI}};
 
     // A xor B xor C, where D is 1; a cell's lowest four bits, A, are what it hands on where that is 0.

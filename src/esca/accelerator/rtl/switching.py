@@ -14,9 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from esca.accelerator.config import Node
-from esca.accelerator.energy import sum_of
 from esca.accelerator.rtl.gates import TOP, TRANSISTORS, GateCount
-from esca.accelerator.technology import Estimate, TechnologyTable, figure
+from esca.accelerator.technology import Estimate, TechnologyTable, figure, sum_of
 
 Changes = Mapping[tuple[str, ...], tuple[int, int]]
 """By a register's path: its bits, and how many changes they made."""

