@@ -166,8 +166,8 @@ def gates_command(
     `array.mux_width` 1, where no inputs are combined, and with --part top the area model's parts in
     square millimetres. JSON keys: `config part transistors transistors_without_muxes`, `modules`,
     each `depth kind number gates flip_flops memory_bits transistors`, and `parts`, each `part
-    hardware counted calibrated`, the last two of the model with its default constants and with those
-    calibrated on hardware.
+    hardware counted calibrated`, the last two of the model with its default constants and with
+    those calibrated on hardware.
     """
     needed("amaranth", "rtl")
     from esca.accelerator.rtl.calibration import compared_area, compared_data, compared_text
