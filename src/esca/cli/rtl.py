@@ -115,12 +115,15 @@ def implement_command(
         int | None,
         typer.Option(help="Also with so many inputs a row of the array: 1, none are combined."),
     ] = None,
+    placed: Annotated[
+        bool, typer.Option("--placed", help="Place alone: the clock is estimated from distances.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Map, place and route for an ECP5 with Yosys and nextpnr; minutes, or hours for all of it.
 
     The part stands between registers, so that pins are not timed, and has no reset. JSON keys:
-    `config name device speed used available box_registers absorbed fmax_mhz` (best seed)
+    `config name device speed used available box_registers absorbed routed fmax_mhz` (best seed)
     `least_fmax_mhz` (worst) and `placed`, each `seed fmax_mhz critical_path`; with --mux-width
     `other`, the same of the other machine.
     """
@@ -142,7 +145,11 @@ def implement_command(
         component, flat = part_of_machine(one, part), mapped_flat(part)
         with progress("Implementing") as update:
             seeds = tuple(seed or (1, 2, 3))
-            made.append(implement(component, part, device, mhz * 1e6, seeds, speed, flat, update))
+            made.append(
+                implement(
+                    component, part, device, mhz * 1e6, seeds, speed, flat, not placed, update
+                )
+            )
     data = {"config": config.name} | implementation_data(made[0])
     if mux_width is not None:
         data["other"] = {"mux_width": mux_width} | implementation_data(made[1])

@@ -1,6 +1,7 @@
 """The box around a design against a model of it, and nextpnr's report read right."""
 
 import re
+from dataclasses import replace
 from importlib import resources
 
 import numpy as np
@@ -12,7 +13,7 @@ from amaranth.sim import Simulator
 
 from esca.accelerator.rtl.boxed import Boxed
 from esca.accelerator.rtl.hard_registers import Absorbed
-from esca.accelerator.rtl.implement import _placed, implement, part_of
+from esca.accelerator.rtl.implement import LOG, Placed, _estimated, _placed, implement, part_of
 from esca.accelerator.rtl.implementation_table import implementation_data, implementation_text
 from esca.accelerator.rtl.mapping import MUXES, PRODUCTS, SUMS
 from esca.accelerator.rtl.parts import part_of_machine
@@ -169,12 +170,25 @@ def test_table():
         5,
         Absorbed(1, 2, 3),
         (_placed(1, REPORT), _placed(2, REPORT)),
+        routed=True,
     )
     data, text = implementation_data(made), implementation_text(made)
     assert data["fmax_mhz"] == 151.5
     assert data["placed"][1]["critical_path"][1]["routing_ns"] == 2.0
     assert "12 of 48 (25.0%)" in text
-    assert "151.5, 151.5" in text
+    assert "151.5, 151.5" in text and "sum" in text
+    only_placed = replace(made, routed=False)
+    assert implementation_text(only_placed).endswith("estimated behind placement")
+    assert implementation_data(only_placed)["routed"] is False
+
+
+def test_the_clock_behind_placement_is_the_last_that_the_log_names(tmp_path):
+    line = "Info: Max frequency for clock '$glbnet$clk': {} MHz (FAIL at 150.00 MHz)\n"
+    (tmp_path / LOG).write_text(line.format("80.50") + "Info: else\n" + line.format("63.57"))
+    assert _estimated(3, tmp_path) == Placed(3, 63.57e6, ())
+    (tmp_path / LOG).write_text("Info: nothing\n")
+    with pytest.raises(EscaError, match="its log names no clock"):
+        _estimated(3, tmp_path)
 
 
 def test_bad_input():

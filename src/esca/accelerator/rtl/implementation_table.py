@@ -9,7 +9,7 @@ from esca.accelerator.rtl.implement import Implementation, Placed
 
 
 def implementation_data(made: Implementation) -> dict[str, Any]:
-    """Plain data: ``name device speed used available box_registers absorbed fmax_mhz
+    """Plain data: ``name device speed used available box_registers absorbed routed fmax_mhz
     least_fmax_mhz placed``.
     """
     return {
@@ -20,6 +20,7 @@ def implementation_data(made: Implementation) -> dict[str, Any]:
         "available": dict(made.available),
         "box_registers": made.box_registers,
         "absorbed": asdict(made.absorbed),
+        "routed": made.routed,
         "fmax_mhz": round(made.best.fmax_hertz / 1e6, 2),
         "least_fmax_mhz": round(made.worst.fmax_hertz / 1e6, 2),
         "placed": [_placed_data(one) for one in made.placed],
@@ -51,10 +52,13 @@ def implementation_text(made: Implementation) -> str:
         "  registers inside {} outputs of block RAM, {} of DSPs, before {} DSPs".format(*ports)
     )
     speeds = ", ".join(f"{one.fmax_hertz / 1e6:.1f}" for one in made.placed)
+    how = "" if made.routed else ", estimated behind placement"
     lines.append(
         f"  MHz by seed {speeds}: {made.worst.fmax_hertz / 1e6:.1f} to "
-        f"{made.best.fmax_hertz / 1e6:.1f}"
+        f"{made.best.fmax_hertz / 1e6:.1f}{how}"
     )
+    if not made.routed:
+        return "\n".join(lines)
     for one in dict.fromkeys((made.best, made.worst)):
         lines.append(f"  slowest path of seed {one.seed}, ns of logic + routing:")
         lines += [f"    {s.logic:5.2f} + {s.routing:5.2f}  {s.part}" for s in one.path]
