@@ -14,6 +14,7 @@ from typing import Literal
 from esca.accelerator.closed_form import pipeline_cycles
 from esca.accelerator.config import ACCUMULATOR_BYTES, AcceleratorConfig
 from esca.accelerator.mappings import Tiling, candidate_tilings
+from esca.accelerator.reads import pass_reads
 from esca.accelerator.workload import ARRAY_KINDS, ELEMENTWISE_KINDS, MOVE_KINDS, WorkLayer
 from esca.errors import EscaError
 
@@ -129,7 +130,12 @@ def plan_layer(layer: WorkLayer, config: AcceleratorConfig) -> LayerPlan:
 
 
 def plan_tiling(tiling: Tiling, config: AcceleratorConfig) -> LayerPlan:
-    """Chunks and units of one tiling; EscaError where the accumulators are too small."""
+    """Chunks and units of one tiling; EscaError where the accumulators are too small, or banked
+    activations have no way to the array for what it reads.
+    """
+    if config.buffers.banked:
+        for _ in pass_reads(tiling):
+            pass
     chunks = _scatter_chunks if tiling.mapping == "scatter" else _gather_chunks
     return LayerPlan(tiling.layer, "array", tuple(chunks(tiling, config)), tiling)
 
