@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from esca.accelerator.activity import COMPONENTS, Component, Operation, Use, layer_uses
 from esca.accelerator.area import area
@@ -39,8 +38,6 @@ GRACE_UJ_PER_PIXEL = 11.7
 """GRACE (arXiv 2511.09272): animation codec decoder on an FPGA, a reconstructed pixel, measured."""
 
 _PJ_IN_UJ = 1e-6
-
-Part = Literal["epilogue", "linear", "control"]
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,9 @@ def frame_energy(frame: FrameTiming, node: Node | None = None) -> FrameEnergy:
     return FrameEnergy(node, table.name, digest, layers, frame.output_texels, excluded)
 
 
-def _clocked(table: TechnologyTable, config: AcceleratorConfig, node: Node) -> dict[Part, Estimate]:
+def _clocked(
+    table: TechnologyTable, config: AcceleratorConfig, node: Node
+) -> dict[Component, Estimate]:
     """Picojoules a cycle of parts whose clock never rests, if the table says what that costs."""
     factor = table.hardware.clocked
     if not factor.value:
@@ -141,7 +140,7 @@ class Prices:
         self,
         config: AcceleratorConfig,
         energies: Energies,
-        clocked: Mapping[Part, Estimate] | None = None,
+        clocked: Mapping[Component, Estimate] | None = None,
     ) -> None:
         self._energies, self._clocked = energies, clocked or {}
         banks = {**bank_bytes(config), "linear": float(LINEAR_UNIT_BYTES)}

@@ -134,8 +134,7 @@ def plan_tiling(tiling: Tiling, config: AcceleratorConfig) -> LayerPlan:
     activations have no way to the array for what it reads.
     """
     if config.buffers.banked:
-        for _ in pass_reads(tiling):
-            pass
+        list(pass_reads(tiling))  # refuses what has no way
     chunks = _scatter_chunks if tiling.mapping == "scatter" else _gather_chunks
     return LayerPlan(tiling.layer, "array", tuple(chunks(tiling, config)), tiling)
 

@@ -70,33 +70,36 @@ def test_every_port_lies_in_the_chain():
     assert len(set(found[10:])) == 2
 
 
-def test_cells_of_the_device_make_the_same_products_and_choices(tmp_path):
-    for name in (PRODUCTS, MUXES):
-        text = (resources.files("esca.accelerator.rtl") / name).read_text()
-        (tmp_path / name).write_text(text)
+def _proved(folder, text, maps, *mapping):
+    """Yosys proves that what ``mapping`` makes of a module does the same; ``maps``: files of it."""
+    for name in maps:
+        (folder / name).write_text((resources.files("esca.accelerator.rtl") / name).read_text())
     for name in ("wanted", "mapped"):
-        (tmp_path / f"{name}.v").write_text(BOTH.replace("NAME", name))
+        (folder / f"{name}.v").write_text(text.replace("NAME", name))
     run_yosys(
         [
-            *("read_verilog wanted.v", "read_verilog mapped.v", "proc"),
-            *(f"techmap -map {PRODUCTS} mapped", "select -assert-none mapped/t:$mul"),
-            *("simplemap mapped", "muxcover -mux4 mapped", "select -assert-count 1 t:$_MUX4_"),
-            *(f"techmap -map {MUXES} mapped", "select -assert-count 2 mapped/t:LUT4"),
-            *(
-                "read_verilog -overwrite +/lattice/cells_sim_ecp5.v",
-                "hierarchy",
-                "proc",
-                "flatten mapped",
-            ),
-            "miter -equiv -flatten -make_assert wanted mapped miter",
+            *("read_verilog wanted.v", "read_verilog mapped.v", "proc", *mapping),
+            *("read_verilog -overwrite +/lattice/cells_sim_ecp5.v", "hierarchy", "proc"),
+            *("flatten mapped", "miter -equiv -flatten -make_assert wanted mapped miter"),
             "sat -verify -prove-asserts miter",
         ],
+        folder,
+    )
+
+
+def test_cells_of_the_device_make_the_same_products_and_choices(tmp_path):
+    _proved(
         tmp_path,
+        BOTH,
+        (PRODUCTS, MUXES),
+        *(f"techmap -map {PRODUCTS} mapped", "select -assert-none mapped/t:$mul"),
+        *("simplemap mapped", "muxcover -mux4 mapped", "select -assert-count 1 t:$_MUX4_"),
+        *(f"techmap -map {MUXES} mapped", "select -assert-count 2 mapped/t:LUT4"),
     )
 
 
 SUMS_OF_7 = """
-module NAME (input signed [6:0] a, b, input c, output signed [6:0] y, z, w, output l, g, e);
+module NAME (input signed [6:0] a, b, output signed [6:0] y, z, w, output l, g, e);
     assign y = a + b;
     assign z = a - b;
     assign w = a + $signed(5'd11);
@@ -108,20 +111,12 @@ endmodule
 
 
 def test_odd_sums_need_no_cell_for_what_is_carried_in(tmp_path):
-    text = (resources.files("esca.accelerator.rtl") / SUMS).read_text()
-    (tmp_path / SUMS).write_text(text)
-    for name in ("wanted", "mapped"):
-        (tmp_path / f"{name}.v").write_text(SUMS_OF_7.replace("NAME", name))
-    run_yosys(
-        [
-            *("read_verilog wanted.v", "read_verilog mapped.v", "proc", "alumacc mapped"),
-            *("select -assert-count 4 mapped/t:$alu", f"techmap -map {SUMS} mapped"),
-            *("opt mapped", "select -assert-none mapped/t:$alu", "tee -q -o cells.txt stat mapped"),
-            *("read_verilog -overwrite +/lattice/cells_sim_ecp5.v", "hierarchy", "proc"),
-            *("flatten mapped", "miter -equiv -flatten -make_assert wanted mapped miter"),
-            "sat -verify -prove-asserts miter",
-        ],
+    _proved(
         tmp_path,
+        SUMS_OF_7,
+        (SUMS,),
+        *("alumacc mapped", "select -assert-count 4 mapped/t:$alu", f"techmap -map {SUMS} mapped"),
+        *("opt mapped", "select -assert-none mapped/t:$alu", "tee -q -o cells.txt stat mapped"),
     )
     (cells,) = re.findall(r"(\d+)\s+CCU2C|CCU2C\s+(\d+)", (tmp_path / "cells.txt").read_text())
     assert int("".join(cells)) == 3 * 4 + 3  # one serves a difference and what compares

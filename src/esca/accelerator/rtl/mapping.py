@@ -58,27 +58,20 @@ def _commands(top: str, flat: bool, resets: bool) -> tuple[str, ...]:
         # Nobody uses a word that is written in the cycle in which it is read: see `collisions`.
         "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i",
     )
-    gates = (
+    kept = f"setattr -mod -set keep_hierarchy 1 {KEPT}"
+    choices = ("muxcover -mux4", f"techmap -map {MUXES}")
+    joined = ("setattr -mod -unset keep_hierarchy *", "flatten", "opt_clean -purge")
+    return (
+        *before,
+        *(() if flat else (kept,)),
         f"synth_ecp5 -top {top} -run begin:map_gates",
         f"techmap -map {SUMS}",
         f"synth_ecp5 -top {top} -run map_gates:map_luts",
-    )
-    parts = (
-        f"setattr -mod -set keep_hierarchy 1 {KEPT}",
-        *gates,
-        "muxcover -mux4",
-        f"techmap -map {MUXES}",
+        *(() if flat else choices),
         LUTS,
         "clean",
-        f"synth_ecp5 -top {top} -noflatten -run map_cells:check",
-        "setattr -mod -unset keep_hierarchy *",
-        "flatten",
-        "opt_clean -purge",
+        f"synth_ecp5 -top {top} {'' if flat else '-noflatten '}-run map_cells:check",
+        *(() if flat else joined),
+        "blackbox =A:whitebox",
+        "write_json design.json",
     )
-    whole = (
-        *gates,
-        LUTS,
-        "clean",
-        f"synth_ecp5 -top {top} -run map_cells:check",
-    )
-    return (*before, *(whole if flat else parts), "blackbox =A:whitebox", "write_json design.json")

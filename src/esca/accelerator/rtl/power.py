@@ -1,7 +1,7 @@
 """A frame's energy in the hardware, beside what the energy model says of the same frame."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -92,13 +92,11 @@ def frame_power(
     if not check.passed:
         raise EscaError("rtl: the frame differs from the simulator's, no energy is told")
     energies = module_energies(counts, kinds, watched[0].changes(), watched[0].cycles, table, at)
-    workload, cycles = (
-        quantized_workload(quantized, "artifact", PART),
-        check.verification.run.cycles,
-    )
+    timing = time_workload(quantized_workload(quantized, "artifact", PART), config)
+    cycles = check.verification.run.cycles
 
     def modelled(one: AcceleratorConfig) -> FrameEnergy:
-        return frame_energy(time_workload(workload, one), at)
+        return frame_energy(replace(timing, setup=one), at)
 
     compared = compared_energy(
         counts, energies, cycles, lambda name: modelled(with_constants(config, name)).logic
