@@ -121,7 +121,7 @@ BUGS = (
     Bug(
         "words of a store overtake their request",
         "dma",
-        "there & (asked != 0) & size",
+        "there & any_asked & size",
         "there & size",
         "dma",
     ),

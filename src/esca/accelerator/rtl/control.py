@@ -113,8 +113,9 @@ class Control(wiring.Component):
                     order.places[slot].number.eq(header.number),
                     order.places[slot].background.eq(header.background),
                     grants[place[name]].eq(order.grant[slot]),
-                    ending[place[name]].eq(current[slot] & lasts[number]),
                 ]
+                # Nobody is chosen while a job is busy, so it is the same one a cycle later.
+                m.d.sync += ending[place[name]].eq(current[slot] & self.ending[number])
             with m.If(order.grant.any() | last):
                 m.d.sync += current.eq(order.grant)
         return m

@@ -158,8 +158,10 @@ class Dma(wiring.Component):
         entry = data.StructLayout(
             {
                 "queue": len(self.loads),
-                "last_row": 12,
-                "last_word": ROW_BITS,
+                "before_row": 12,
+                "before_word": ROW_BITS,
+                "single_row": 1,
+                "single_word": 1,
                 "detail": self.detail,
             }
         )
@@ -168,14 +170,17 @@ class Dma(wiring.Component):
         shift = (self.bus_bytes - 1).bit_length()
         m.d.comb += [
             new.queue.eq(queue),
-            new.last_row.eq(transfer.rows - 1),
-            new.last_word.eq((transfer.row_bytes - 1) >> shift),
+            new.before_row.eq(transfer.rows - 2),
+            new.before_word.eq((transfer.row_bytes - 1 - self.bus_bytes) >> shift),
+            new.single_row.eq(transfer.rows == 1),
+            new.single_word.eq(transfer.row_bytes <= self.bus_bytes),
             new.detail.eq(head),
             line.w_data.eq(new.as_value()),
             line.w_en.eq(begins & queue.any()),
         ]
         out, word, row = self.loaded.payload, Signal(ROW_BITS), Signal(12)
-        ends_row = word == old.last_word
+        # Whether this is a row's last word, and its job's last row, is known a word ahead.
+        ends_row, row_is_last = Signal(), Signal()
         m.d.comb += [
             self.loaded.valid.eq(self.axi.r.valid & there),
             self.axi.r.ready.eq(self.loaded.ready & there),
@@ -183,19 +188,31 @@ class Dma(wiring.Component):
             out.detail.eq(old.detail),
             out.row.eq(row),
             out.word.eq(word),
-            out.last.eq(ends_row & (row == old.last_row)),
+            out.last.eq(ends_row & row_is_last),
             out.data.eq(self.axi.r.payload.data),
         ]
         done, ends = Signal(len(self.loads)), Signal()
         m.d.comb += line.r_en.eq(~there | ends)
-        with m.If(line.r_en):
-            m.d.sync += [old.eq(data.View(entry, line.r_data)), there.eq(line.r_rdy)]
         with m.If(self.loaded.valid & self.loaded.ready):
-            m.d.sync += word.eq(Mux(ends_row, 0, word + 1))
+            m.d.sync += [
+                word.eq(Mux(ends_row, 0, word + 1)),
+                ends_row.eq(Mux(ends_row, old.single_word, word == old.before_word)),
+            ]
             with m.If(ends_row):
-                m.d.sync += row.eq(Mux(out.last, 0, row + 1))
+                m.d.sync += [
+                    row.eq(Mux(out.last, 0, row + 1)),
+                    row_is_last.eq(row == old.before_row),
+                ]
             with m.If(out.last):
                 m.d.comb += [ends.eq(1), done.eq(old.queue)]
+        with m.If(line.r_en):
+            following = data.View(entry, line.r_data)
+            m.d.sync += [
+                old.eq(following),
+                there.eq(line.r_rdy),
+                ends_row.eq(following.single_word),
+                row_is_last.eq(following.single_row),
+            ]
         return delayed(m, done, len(self.loads), SLACK - 1), line.level < self.depth - ROOM
 
     def _writes(
@@ -224,11 +241,16 @@ class Dma(wiring.Component):
         w, aw, beat = self.axi.w, self.axi.aw, Signal(8)
         m.d.comb += w.payload.last.eq(beat == size.beats_less_1)
         # Bursts that memory has been asked for and that still have words to come.
-        asked = Signal(range(self.depth + 2))
-        m.d.sync += asked.eq(asked + (aw.valid & aw.ready) - burst_ends)
+        asked, any_asked = Signal(range(self.depth + 2)), Signal()
+        more = aw.valid & aw.ready
+        one_left = (asked == 1) & burst_ends
+        m.d.sync += [
+            asked.eq(asked + more - burst_ends),
+            any_asked.eq(more | ((asked != 0) & ~one_left)),
+        ]
         for index, name in enumerate(self.stores):
             sent = getattr(self, f"sent_{name}")
-            with m.If(there & (asked != 0) & size.queue[index]):
+            with m.If(there & any_asked & size.queue[index]):
                 m.d.comb += [
                     w.valid.eq(sent.valid),
                     sent.ready.eq(w.ready),

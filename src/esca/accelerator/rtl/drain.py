@@ -25,7 +25,7 @@ from esca.accelerator.rtl.place_results import RESULT_LATENCY, PlaceResults, run
 from esca.accelerator.rtl.ramps import Ramps
 from esca.accelerator.rtl.requantize import LAYER, Lane
 from esca.accelerator.rtl.residuals import Residuals, residual_write
-from esca.accelerator.rtl.results import RUNS_LEAD, Results
+from esca.accelerator.rtl.results import MOST_LEAD, Results
 from esca.errors import EscaError
 
 DRAIN_LATENCY = DRAINED_LATENCY
@@ -229,8 +229,9 @@ class Drain(wiring.Component):
             p, sizes.result_bytes, sizes.result_words
         )
         m.submodules.assemble = assemble = Assemble(p, sizes.bank_words)
+        lead = min(MOST_LEAD, later - RESULT_LATENCY)
         m.submodules.results = results = Results(
-            p, sizes.bus_bytes, sizes.result_bytes, sizes.result_words
+            p, sizes.bus_bytes, sizes.result_bytes, sizes.result_words, lead
         )
         for unit, name in ((outputs, "place"), (places, "result")):
             m.d.comb += [
@@ -246,7 +247,7 @@ class Drain(wiring.Component):
             assemble.target.eq(delayed(m, outputs.target, target, later - PLACE_LATENCY)),
             self.writes.eq(assemble.writes),
             results.values.eq(values),
-            results.runs.eq(delayed(m, places.runs, runs, later - RESULT_LATENCY - RUNS_LEAD)),
+            results.runs.eq(delayed(m, places.runs, runs, later - RESULT_LATENCY - lead)),
             results.start.eq(self.store_start),
             results.store.eq(self.store),
         ]

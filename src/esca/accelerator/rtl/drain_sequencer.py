@@ -54,13 +54,15 @@ class DrainSequencer(wiring.Component):
         least = self.p.columns - 1
         cycle = Signal(range(least + 1))
         rows_end = Signal()
-        last_place, last_line = Signal(COORDINATE_BITS), Signal(COORDINATE_BITS)
+        # Whether this is a line's last place, and its unit's last line, is known a step ahead.
+        place_ends, line_is_last, single = Signal(), Signal(), Signal()
+        before_place, before_line = Signal(COORDINATE_BITS), Signal(COORDINATE_BITS)
         m.d.comb += [
-            step.drains.eq(busy & streaming),
+            step.drains.eq(streaming),
             step.first.eq(step.drains & (step.address == 0) & (step.turn == 0)),
             step.valid.eq(step.drains & (step.turn == self.p.drain_turns - 1)),
-            step.line_ends.eq(step.valid & (place == last_place)),
-            rows_end.eq(step.line_ends & (line == last_line)),
+            step.line_ends.eq(step.valid & place_ends),
+            rows_end.eq(step.line_ends & line_is_last),
             self.ending.eq(busy & (cycle == least) & (rows_end | ~streaming)),
             self.alarm.eq(self.start & busy & ~self.ending),
         ]
@@ -71,9 +73,10 @@ class DrainSequencer(wiring.Component):
             m.d.sync += [
                 step.address.eq(step.address + 1),
                 place.eq(Mux(step.line_ends, 0, place + 1)),
+                place_ends.eq(Mux(step.line_ends, single, place == before_place)),
             ]
         with m.If(step.line_ends):
-            m.d.sync += line.eq(line + 1)
+            m.d.sync += [line.eq(line + 1), line_is_last.eq(line == before_line)]
         with m.If(rows_end):
             m.d.sync += streaming.eq(0)
         with m.If(self.ending):
@@ -82,7 +85,10 @@ class DrainSequencer(wiring.Component):
             m.d.sync += [counter.eq(0) for counter in (cycle, line, place, step.address, step.turn)]
             m.d.sync += [busy.eq(1), streaming.eq(1), held.eq(self.record)]
             m.d.sync += [
-                last_place.eq(self.record.length - 1),
-                last_line.eq(self.record.lines - 1),
+                before_place.eq(self.record.length - 2),
+                before_line.eq(self.record.lines - 2),
+                single.eq(self.record.length == 1),
+                place_ends.eq(self.record.length == 1),
+                line_is_last.eq(self.record.lines == 1),
             ]
         return m

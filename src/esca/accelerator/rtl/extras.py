@@ -17,6 +17,9 @@ from esca.accelerator.rtl.requantize import VALUE_BITS
 EXTRAS_LATENCY = 3
 """Cycles from a row's address to its values."""
 
+WRITE_LATENCY = 1
+"""Cycles in which a word is on its way to the memory."""
+
 
 def word_bytes(p: Parameters, bus_bytes: int) -> int:
     """Bytes of a word of the memory: it holds a row of the longest values, and a bus word."""
@@ -55,10 +58,12 @@ class Extras(wiring.Component):
         parts = self.width // self.bus_bytes
         inner = power_above(parts)
         place = power_above(self.depth)
+        # Its memories lie far from where words come from.
+        write = delayed(m, self.write, self.write.shape(), WRITE_LATENCY)
         m.d.comb += [
-            target.addr.eq(self.write.address[inner:] | (self.write.half << place)),
-            target.data.eq(self.write.data.replicate(parts)),
-            target.en.eq(Mux(self.write.en, 1 << self.write.address[:inner], 0)),
+            target.addr.eq(write.address[inner:] | (write.half << place)),
+            target.data.eq(write.data.replicate(parts)),
+            target.en.eq(Mux(write.en, 1 << write.address[:inner], 0)),
         ]
         bits = delayed(m, self.bits, self.bits.shape(), 2)
         low = delayed(m, self.row, range(max(2, self.width)), 2)

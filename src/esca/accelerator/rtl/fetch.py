@@ -69,7 +69,6 @@ class RecordStream(wiring.Component):
         held, count = Signal(self.beats * _BEAT_BITS), Signal(range(self.beats + 1))
         full, take = Signal(), Signal()
         m.d.comb += [
-            full.eq(count == self.beats),
             take.eq(line.r_rdy & ~full),
             line.r_en.eq(take),
             line.w_en.eq(self.put),
@@ -84,9 +83,10 @@ class RecordStream(wiring.Component):
             m.d.sync += [
                 held.eq(Cat(held[_BEAT_BITS:], line.r_data)),
                 count.eq(count + 1),
+                full.eq(count == self.beats - 1),
             ]
         with m.If(full & self.record.ready):
-            m.d.sync += count.eq(0)
+            m.d.sync += [count.eq(0), full.eq(0)]
         return m
 
 
@@ -162,12 +162,12 @@ class Fetch(wiring.Component):
         ]
         with m.If(~self.begin):
             m.d.comb += Cat(sends.address, sends.beats).eq(reduce(or_, asked))
-        self._deliver(m, order, lines, address, left, listing)
+        arrived = self._deliver(m, order, lines, address, left, listing)
         rests = [rest != 0 for rest in left]
         busy = [r | ~line.empty for r, line in zip(rests, lines, strict=True)]
         heads = [line.record.valid | line.empty for line in lines]
         quiet = delayed(m, ~wanted.any() & ~wants.any() & ~chosen.any(), 1, 1)
-        still = ~self.begin & ~listing & room & ~order.r_rdy & quiet
+        still = ~self.begin & ~listing & room & ~order.r_rdy & ~arrived & quiet
         # A cycle later, when who takes records has the last of them.
         m.d.sync += self.primed.eq(still & Cat(heads).all())
         m.d.comb += self.more.eq(Cat(busy))
@@ -218,27 +218,32 @@ class Fetch(wiring.Component):
         address: list[Signal],
         left: list[Signal],
         listing: Signal,
-    ) -> None:
+    ) -> Signal:
+        """Each beat stands in a register for a cycle, as lines lie far apart; whether one does."""
         count = len(lines)
         sizes = [line.beats for line in lines] + [beats(ENTRY_WORDS * count)]
-        place, beat, valid = Signal(range(max(sizes) + 1)), self.axi.r.payload.data, Signal()
+        place, valid, arrived = Signal(range(max(sizes) + 1)), Signal(), Signal()
+        beat = delayed(m, self.axi.r.payload.data, _BEAT_BITS, 1)
         last: ValueLike = 0
         for index, size in enumerate(sizes):
             last = last | (order.r_data[index] & (place == size - 1))
         m.d.comb += [self.axi.r.ready.eq(order.r_rdy), valid.eq(self.axi.r.valid & order.r_rdy)]
+        m.d.sync += arrived.eq(valid)
         for index, line in enumerate(lines):
-            m.d.comb += [line.put.eq(valid & order.r_data[index]), line.beat.eq(beat)]
-        words = [beat.word_select(i, WORD_BITS) for i in range(BEAT_WORDS)]
+            m.d.comb += line.beat.eq(beat)
+            m.d.sync += line.put.eq(valid & order.r_data[index])
         with m.If(valid):
             m.d.comb += order.r_en.eq(last)
             m.d.sync += place.eq(Mux(last, 0, place + 1))
-            with m.If(order.r_data[-1]):
-                for index in range(count):
-                    at, word = divmod(ENTRY_WORDS * index, BEAT_WORDS)
-                    with m.If(place == at):
-                        m.d.sync += [
-                            address[index].eq(words[word] >> _BEAT_SHIFT),
-                            left[index].eq(words[word + 1]),
-                        ]
-                with m.If(last):
-                    m.d.sync += listing.eq(0)
+        listed = valid & order.r_data[-1]
+        words = [beat.word_select(i, WORD_BITS) for i in range(BEAT_WORDS)]
+        for index in range(count):
+            at, word = divmod(ENTRY_WORDS * index, BEAT_WORDS)
+            with m.If(delayed(m, listed & (place == at), 1, 1)):
+                m.d.sync += [
+                    address[index].eq(words[word] >> _BEAT_SHIFT),
+                    left[index].eq(words[word + 1]),
+                ]
+        with m.If(delayed(m, listed & last, 1, 1)):
+            m.d.sync += listing.eq(0)
+        return arrived

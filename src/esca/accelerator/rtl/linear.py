@@ -170,15 +170,14 @@ class Linear(wiring.Component):
             lane.layer.eq(delayed(m, held.layer, LAYER, SUM_LATENCY)),
             self.alarm.eq(lane.alarm & made),
         ]
-        first = delayed(m, output == 0, 1, sizes.latency)
+        first = delayed(m, output == 0, 1, sizes.latency - PLACE_LATENCY)
         names = ("format", "results", "keep", "kept")
         where = data.StructLayout({name: LINEAR.members[name] for name in names})
         target = Signal(where)
         m.d.comb += [target[name].eq(held[name]) for name in names]
-        late = delayed(m, target, where, sizes.latency)
-        value = delayed(m, lane.value, VALUE_BITS, PLACE_LATENCY)
-        filled = self._results(m, value, delayed(m, last, 1, sizes.latency), first, late)
-        self._keep(m, targets[3], filled, late)
+        late = delayed(m, target, where, sizes.latency - PLACE_LATENCY)
+        filled = self._results(m, lane.value, made, first, late)
+        self._keep(m, targets[3], filled, delayed(m, late, where, PLACE_LATENCY))
         return m
 
     def _load(
@@ -237,21 +236,21 @@ class Linear(wiring.Component):
     def _results(
         self, m: Module, value: Value, made: Value, first: Value, held: data.View
     ) -> data.View:
-        """Values of one size fill bus words, which are returned."""
+        """Values of one size fill bus words, which are returned, ``PLACE_LATENCY`` later."""
         store = m.submodules.store = self.store_words
         fill = m.submodules.fill = WordFill(self.sizes.bus_bytes, store.words)
+        written: data.View = delayed(m, fill.write, store.write, PLACE_LATENCY)
         m.d.comb += [
             fill.valid.eq(made),
             fill.first.eq(first),
             fill.half.eq(held.results),
             fill.bits.eq(Array(SIZES.get(name, 8) for name in FORMATS)[held.format]),
             fill.value.eq(value),
-            store.writes[0].eq(fill.write),
+            store.writes[0].eq(written),
             store.start.eq(self.store_start),
             store.store.eq(self.store),
         ]
         wiring.connect(m, wiring.flipped(self.sent), store.sent)
-        written: data.View = fill.write
         return written
 
     def _keep(self, m: Module, port: WritePort, written: data.View, held: data.View) -> None:

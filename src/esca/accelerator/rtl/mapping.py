@@ -4,6 +4,7 @@ import json
 from importlib import resources
 from pathlib import Path
 
+from esca.accelerator.rtl import floor_plan
 from esca.accelerator.rtl.hard_registers import Absorbed, absorb_registers, trim_carries
 from esca.accelerator.rtl.netlist_names import name_cells
 from esca.accelerator.rtl.tools import run_yosys
@@ -23,10 +24,11 @@ KEPT = (
 """Modules that stand many times, and parts that are small enough to be mapped as one."""
 
 
-def mapped(folder: Path, top: str, flat: bool, resets: bool = True) -> Absorbed:
+def mapped(folder: Path, top: str, flat: bool, device: str, resets: bool = True) -> Absorbed:
     """Make ``design.json`` of ``design.il``, both in ``folder``; returns which registers went into
     hard blocks. ``flat``: logic is mapped across modules; else modules of :data:`KEPT` are mapped
-    once, with what is in them. Without ``resets`` registers begin as the configuration has them.
+    once, with what is in them, and where ``device`` is that of :mod:`floor_plan`, hard blocks have
+    their places. Without ``resets`` registers begin as the configuration has them.
     EscaError if Yosys fails.
     """
     for name in (PRODUCTS, MUXES, SUMS):
@@ -39,6 +41,9 @@ def mapped(folder: Path, top: str, flat: bool, resets: bool = True) -> Absorbed:
     trim_carries(module)
     # Here and not by Yosys, see `netlist_names`.
     name_cells(module)
+    if not flat and device == floor_plan.DEVICE:
+        for name, site in floor_plan.planned(module).items():
+            module["cells"][name].setdefault("attributes", {})["BEL"] = site
     path.write_text(json.dumps(design))
     return absorbed
 

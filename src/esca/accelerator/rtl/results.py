@@ -25,8 +25,8 @@ AHEAD = 16
 READ_CYCLES = 5
 """Cycles from asking for a word to its place among those."""
 
-RUNS_LEAD = 2
-"""Cycles from runs to their values."""
+LEAST_LEAD, MOST_LEAD = 2, 4
+"""Cycles from runs to their values: more than two are registers on the way of what is chosen."""
 
 
 class Slot(wiring.Component):
@@ -56,8 +56,8 @@ class Slot(wiring.Component):
 
 
 class Results(wiring.Component):
-    """``runs`` come ``RUNS_LEAD`` cycles ahead of their ``values``, which are in their places from
-    three cycles later on. ``start``: ``store`` is the next; its first word is ``sent``
+    """``runs`` come ``lead`` cycles ahead of their ``values``, which are in their places from four
+    cycles later on. ``start``: ``store`` is the next; its first word is ``sent``
     ``READ_CYCLES`` + 2 cycles later, where no earlier store's is in the way.
 
     A memory for each slot of a word of ``word_bytes``, which is one bus word or more; ``words`` for
@@ -66,8 +66,12 @@ class Results(wiring.Component):
     they share one.
     """
 
-    def __init__(self, p: Parameters, bus_bytes: int, word_bytes: int, words: int) -> None:
+    def __init__(
+        self, p: Parameters, bus_bytes: int, word_bytes: int, words: int, lead: int = LEAST_LEAD
+    ) -> None:
         self.p, self.bus_bytes, self.word_bytes, self.words = p, bus_bytes, word_bytes, words
+        self.early = min(lead - LEAST_LEAD, 1)
+        self.lead = lead - self.early
         super().__init__(
             {
                 "values": In(data.ArrayLayout(unsigned(VALUE_BITS), p.columns)),
@@ -94,19 +98,15 @@ class Results(wiring.Component):
         return m
 
     def _write(self, m: Module, banks: Sequence[Sequence[Slot]]) -> None:
-        """Which value each slot takes is chosen ``RUNS_LEAD`` cycles ahead."""
+        """Which value each slot takes is known when the values come."""
         runs, given, again = self._taken(m)
         tens = runs.format == FORMATS.index("tens")
-        nibbles = delayed(m, runs.format == FORMATS.index("nibbles"), 1, RUNS_LEAD)
-        wide = delayed(m, runs.format == FORMATS.index("words"), 1, RUNS_LEAD)
+        chosen = [
+            delayed(m, runs.format == FORMATS.index(name), 1, 1) for name in ("nibbles", "words")
+        ]
         plain = [value[:RESULT_BITS] for value in given]
         pairs = [Cat(a[:4], b[:4]) for a, b in zip(plain[::2], plain[1::2], strict=False)]
-        taken = [Mux(nibbles, pair, one) for pair, one in zip(pairs, plain, strict=False)]
-        taken += plain[len(pairs) :]
         halves = [value.word_select(part, 8) for value in given for part in range(2)]
-        narrow = [Mux(wide, half, one) for half, one in zip(halves, taken, strict=False)]
-        values = [*narrow, *halves[len(taken) :]]
-        values += [Const(0)] * (self.word_bytes - len(values))
         count = Mux(tens, slots("tens", self.word_bytes), slots("bytes", self.word_bytes))
         for odd, bank in enumerate(banks):
             first = ~again if len(banks) == 1 else runs.odd == odd
@@ -124,35 +124,38 @@ class Results(wiring.Component):
                 end.eq(run.slot + run.count),
                 over.eq(Mux(run.count > run.rest, run.count - run.rest, 0)),
             ]
-            address = delayed(m, run.address, range(self.words), RUNS_LEAD)
-            parity = None if len(banks) == 2 else delayed(m, runs.odd ^ again, 1, RUNS_LEAD)
+            behind = self.lead + 1  # values stand in a register before they turn
+            address = delayed(m, run.address, range(self.words), behind)
+            parity = None if len(banks) == 2 else delayed(m, runs.odd ^ again, 1, behind)
             there = delayed(m, count, count.shape(), 1)
-            turned = self._turned(m, values, run.slot - skip, tens)
+            turned = self._turned(m, (plain, pairs, halves), chosen, run.slot - skip, tens)
             for slot, (one, value) in enumerate(zip(bank, turned, strict=True)):
                 before = slot < slot_before
                 within = Mux(before, slot < over, slot < end) & (slot < there)
                 place = Signal(range(self.words), name=f"place_{odd}_{slot}")
-                m.d.comb += place.eq(address + delayed(m, before, 1, RUNS_LEAD - 1))
+                m.d.comb += place.eq(address + delayed(m, before, 1, behind - 1))
                 m.d.sync += [
-                    one.write.en.eq(delayed(m, within, 1, RUNS_LEAD - 1)),
+                    one.write.en.eq(delayed(m, within, 1, behind - 1)),
                     one.write.address.eq(_address(place, parity)),
                     one.write.data.eq(value),
                 ]
 
     def _taken(self, m: Module) -> tuple[data.View, Sequence[Value], Value]:
-        """Runs and, ``RUNS_LEAD`` cycles behind, their values; both come ``again`` where they are
+        """Runs and, ``self.lead`` cycles behind, their values; both come ``again`` where they are
         meant for a place's second run, which shares the memories of the first.
         """
         again, last = Signal(), Signal(self.runs.shape())
+        came = Signal(self.runs.shape())
+        m.d.comb += came.eq(delayed(m, self.runs, self.runs.shape(), self.early))
         if self.p.drain_turns == 1:
-            return self.runs, list(self.values), again
+            return came, list(self.values), again
         runs = Signal(self.runs.shape())
-        m.d.comb += runs.eq(Mux(again, last.as_value(), self.runs.as_value()))
+        m.d.comb += runs.eq(Mux(again, last.as_value(), came.as_value()))
         m.d.sync += [
-            last.eq(self.runs),
-            again.eq(~again & ((self.runs.a.count | self.runs.b.count) != 0)),
+            last.eq(came),
+            again.eq(~again & ((came.a.count | came.b.count) != 0)),
         ]
-        repeats = delayed(m, again, 1, RUNS_LEAD)
+        repeats = delayed(m, again, 1, self.lead)
         held = delayed(m, self.values, self.values.shape(), 1)
         return (
             runs,
@@ -161,24 +164,37 @@ class Results(wiring.Component):
         )
 
     def _turned(
-        self, m: Module, values: Sequence[Value], turn: Value, tens: Value
+        self,
+        m: Module,
+        sources: tuple[Sequence[Value], Sequence[Value], Sequence[Value]],
+        chosen: Sequence[Value],
+        turn: Value,
+        tens: Value,
     ) -> Sequence[Value]:
         """A value for every slot of a word: those behind the last begin again at the first.
 
-        ``turn``, ``tens``: ``RUNS_LEAD`` cycles ahead of the ``values``. All slots turn as one
-        ring; values of ten bits leave the last quarter of a word free, so that what begins again
-        skips as many.
+        ``sources``: values plain, pairs of nibbles, halves of words; ``chosen``, one cycle behind
+        ``turn`` and ``tens``, says whether they are pairs or halves. All slots turn as one ring;
+        values of ten bits leave the last quarter of a word free, so that what begins again skips as
+        many.
         """
         size = self.word_bytes
-        turns = delayed(m, turn, signed(9), 1)
-        ends = Mux(delayed(m, tens, 1, 1), slots("tens", size) - turns, size)
-        cut = delayed(m, ends, signed(9), RUNS_LEAD - 1)
-        by = delayed(m, turns, power_above(size), RUNS_LEAD - 1)
-        skipped = size - slots("tens", size)
-        ring = [
-            Mux(slot < cut, value, values[slot - skipped]) if slot >= skipped else value
-            for slot, value in enumerate(values)
-        ]
+        turns, (plain, pairs, halves) = delayed(m, turn, signed(9), 1), sources
+        by = delayed(m, turns, power_above(size), self.lead)
+        skipped, wraps = size - slots("tens", size), delayed(m, tens, 1, 1)
+        nibbles, words = chosen
+        ring = []
+        for slot in range(size):
+            skips = wraps & (turns >= size - skipped - slot)
+            # One choice among four.
+            choice = delayed(m, Cat(nibbles | skips, words | skips), 2, self.lead - 1)
+            beside = plain[slot - skipped : slot - skipped + 1] if slot >= skipped else ()
+            one, pair, half, other = (
+                next(iter(values), Const(0, 1))
+                for values in (plain[slot:], pairs[slot:], halves[slot:], beside)
+            )
+            value = Mux(choice[1], Mux(choice[0], other, half), Mux(choice[0], pair, one))
+            ring.append(delayed(m, value, RESULT_BITS, 1))
         for level in range(len(by)):
             made = [Signal(RESULT_BITS, name=f"turned_{level}") for _ in ring]
             for slot, one in enumerate(made):
@@ -197,7 +213,8 @@ class Results(wiring.Component):
         row_words, last_beat, last_row = Signal(16), Signal(16), Signal(12)
         asking, row_ends, ends = Signal(), Signal(), Signal()
         m.d.comb += [
-            asking.eq(busy & (out.w_level < AHEAD - READ_CYCLES)),
+            # A cycle old, which is why there is one word more on its way.
+            asking.eq(busy & delayed(m, out.w_level < AHEAD - READ_CYCLES - 1, 1, 1)),
             row_ends.eq(beat == last_beat),
             ends.eq(asking & row_ends & (row == last_row)),
             line.r_en.eq(~busy | ends),

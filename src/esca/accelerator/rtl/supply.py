@@ -32,10 +32,10 @@ def supplied(
     go, waiting = Signal(), Signal()
     with m.If(begin | go):
         m.d.sync += waiting.eq(begin)
+    m.d.sync += go.eq(waiting & fetch.primed & ~begin & ~go)
     m.d.comb += [
         fetch.program.eq(program),
         fetch.begin.eq(begin),
-        go.eq(waiting & fetch.primed & ~begin),
         control.clear.eq(begin),
         control.go.eq(go),
     ]

@@ -1,6 +1,6 @@
 """Values that fill bus words from below, one run a cycle: what a half of a word store is given."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -35,7 +35,8 @@ class WordFill(wiring.Component):
         here, filled = Signal.like(place), Signal(self.width)
         begins = self.first | self.row
         end = Signal(range(2 * self.width))
-        kept = Value.cast(self.value) & ((1 << self.bits) - 1)[: self.width]
+        mask = Cat(self.bits > place for place in range(self.width))
+        kept = Value.cast(self.value) & mask
         m.d.comb += [
             here.eq(Mux(begins, 0, place)),
             now.eq(Mux(self.first, 0, word + (self.row & (place != 0)))),

@@ -43,7 +43,7 @@ class WordStore(wiring.Component):
         out = m.submodules.sending = fifo.SyncFIFO(width=width, depth=AHEAD)
         busy, held = Signal(), Signal(STORE)
         address, word, row = Signal(range(self.words)), Signal(16), Signal(12)
-        last_word = Signal(16)
+        last_word, last_row = Signal(16), Signal(12)
         asking, ends, next_store = Signal(), Signal(), data.View(STORE, line.r_data)
         row_ends = word == last_word
         asked = delayed(m, address, address.shape(), 1)
@@ -52,8 +52,9 @@ class WordStore(wiring.Component):
         m.d.comb += [
             line.w_data.eq(self.store.as_value()),
             line.w_en.eq(self.start),
-            asking.eq(busy & (out.w_level < AHEAD - READ_CYCLES)),
-            ends.eq(asking & row_ends & (row == held.rows - 1)),
+            # A cycle old, which is why there is one word more on its way.
+            asking.eq(busy & delayed(m, out.w_level < AHEAD - READ_CYCLES - 1, 1, 1)),
+            ends.eq(asking & row_ends & (row == last_row)),
             line.r_en.eq(~busy | ends),
             out.w_data.eq(delayed(m, taken, width, 2)),
             out.w_en.eq(delayed(m, asking, 1, READ_CYCLES - 1)),
@@ -72,6 +73,7 @@ class WordStore(wiring.Component):
                 busy.eq(line.r_rdy),
                 held.eq(next_store),
                 last_word.eq((next_store.row_bytes - 1) >> power_above(self.bus_bytes)),
+                last_row.eq(next_store.rows - 1),
             ]
             m.d.sync += [counter.eq(0) for counter in (address, word, row)]
         return m

