@@ -1,7 +1,6 @@
 """``esca rtl``: the accelerator's hardware, from a configuration."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -10,11 +9,19 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from esca.accelerator.check import held_out_codes, random_codes
-from esca.accelerator.config import AcceleratorConfig, config_hash, load_config, preset_names
+from esca.accelerator.config import AcceleratorConfig, load_config
 from esca.avatars import AvatarConfig, Variant, load_avatar
 from esca.captures.reader import open_capture
 from esca.cli.console import Json, emit, progress, say
 from esca.cli.rtl_board import board_command, host_command
+from esca.cli.rtl_machine import (
+    DEFAULT,
+    PRESETS,
+    draw_command,
+    emit_command,
+    gates_command,
+    implement_command,
+)
 from esca.errors import EscaError
 from esca.quantization.quantize import QuantizedGraph
 from esca.runtime import load_artifact
@@ -29,13 +36,16 @@ app = typer.Typer(
     no_args_is_help=True, help="The accelerator in hardware, from the same configuration."
 )
 
-app.command("board")(board_command)
-app.command("host")(host_command)
+for name, command in (
+    ("emit", emit_command),
+    ("draw", draw_command),
+    ("implement", implement_command),
+    ("gates", gates_command),
+    ("board", board_command),
+    ("host", host_command),
+):
+    app.command(name)(command)
 
-DEFAULT = "ecp5-8x8"
-
-Preset = Annotated[str, typer.Argument(help=f"{', '.join(preset_names())}, or a YAML file.")]
-PART_NAMES = "top, or one of path, array, accumulators, drain, lane alone"
 Simulated = Annotated[
     str, typer.Option("--simulator", help="cxxrtl, or verilator (5 or later; quicker).")
 ]
@@ -43,168 +53,12 @@ Unknown = Annotated[
     int | None,
     typer.Option(help="Verilator alone: memories and registers begin with random bits, by seed."),
 ]
-Part = Annotated[str, typer.Option(help=f"{PART_NAMES}.")]
-
-
-@app.command("emit")
-def emit_command(
-    out: Annotated[Path, typer.Option(help="Verilog file to write.")],
-    preset: Preset = DEFAULT,
-    part: Part = "top",
-    as_json: Json = False,
-) -> None:
-    """Write plain Verilog: the same text, by hash, for the same configuration and tools.
-
-    JSON keys: `config config_sha256 part verilog_sha256 lines`.
-    """
-    needed("amaranth", "rtl")
-    from esca.accelerator.rtl.emit import emit_verilog
-    from esca.accelerator.rtl.parts import part_of_machine
-
-    config = load_config(preset)
-    digest = config_hash(config)
-    about = f"{part} of {config.name}, configuration {digest}"
-    found = emit_verilog(part_of_machine(config, part), f"esca_{part}", out, about)
-    lines = len(out.read_text().splitlines())
-    said = {
-        "config": config.name,
-        "config_sha256": digest,
-        "part": part,
-        "verilog_sha256": found,
-        "lines": lines,
-    }
-    emit(said, as_json)
-    say(f"{out}: {lines:,} lines, sha256 {found}", as_json)
-
-
-@app.command("draw")
-def draw_command(
-    out: Annotated[Path, typer.Option(help="Folder for machine.svg and way.svg.")],
-    preset: Preset = DEFAULT,
-    as_json: Json = False,
-) -> None:
-    """Draw the machine of a configuration: its blocks, and a unit's way through them in cycles.
-
-    JSON keys: `config machine way`, the files.
-    """
-    needed("amaranth", "rtl")
-    from esca.accelerator.rtl.blocks import blocks, unit_stages, wires
-    from esca.report.accelerator.machine import machine_picture, way_picture
-
-    config = load_config(preset)
-    machine, way = out / "machine.svg", out / "way.svg"
-    made, ways, stages = blocks(config), wires(config), unit_stages(config)
-    out.mkdir(parents=True, exist_ok=True)
-    machine_picture(config.name, made, ways, machine)
-    way_picture(config.name, stages, way)
-    emit({"config": config.name, "machine": str(machine), "way": str(way)}, as_json)
-    say(f"{machine}, {way}", as_json)
-
-
-@app.command("implement")
-def implement_command(
-    preset: Preset = DEFAULT,
-    part: Part = "top",
-    device: Annotated[str, typer.Option(help="ECP5 25k, 45k or 85k.")] = "85k",
-    mhz: Annotated[float, typer.Option(help="Clock that the tools aim at.")] = 150.0,
-    speed: Annotated[int, typer.Option(help="Speed grade: 6, 7 or 8.")] = 6,
-    seed: Annotated[
-        list[int] | None, typer.Option(help="Of placement; repeat. Default: 1, 2, 3.")
-    ] = None,
-    mux_width: Annotated[
-        int | None,
-        typer.Option(help="Also with so many inputs a row of the array: 1, none are combined."),
-    ] = None,
-    placed: Annotated[
-        bool, typer.Option("--placed", help="Place alone: the clock is estimated from distances.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Map, place and route for an ECP5 with Yosys and nextpnr; minutes, or hours for all of it.
-
-    The part stands between registers, so that pins are not timed, and has no reset. JSON keys:
-    `config name device speed used available box_registers absorbed routed fmax_mhz` (best seed)
-    `least_fmax_mhz` (worst) and `placed`, each `seed fmax_mhz critical_path`; with --mux-width
-    `other`, the same of the other machine.
-    """
-    needed("amaranth", "rtl")
-    from esca.accelerator.rtl.implement import implement
-    from esca.accelerator.rtl.implementation_table import (
-        implementation_data,
-        implementation_text,
-        mux_text,
-    )
-    from esca.accelerator.rtl.parts import mapped_flat, part_of_machine
-
-    config = load_config(preset)
-    configs = [config]
-    if mux_width is not None:
-        configs.append(replace(config, array=replace(config.array, mux_width=mux_width)))
-    made = []
-    for one in configs:
-        component, flat = part_of_machine(one, part), mapped_flat(part)
-        with progress("Implementing") as update:
-            seeds = tuple(seed or (1, 2, 3))
-            made.append(
-                implement(
-                    component, part, device, mhz * 1e6, seeds, speed, flat, not placed, update
-                )
-            )
-    data = {"config": config.name} | implementation_data(made[0])
-    if mux_width is not None:
-        data["other"] = {"mux_width": mux_width} | implementation_data(made[1])
-    emit(data, as_json)
-    say(f"{config.name}, {implementation_text(made[0])}", as_json)
-    if mux_width is not None:
-        labels = (str(config.array.mux_width), str(mux_width))
-        say(f"\n{mux_text(made, labels)}", as_json)
-
-
-@app.command("gates")
-def gates_command(
-    preset: Preset = DEFAULT,
-    part: Annotated[str, typer.Option(help=f"{PART_NAMES}.")] = "path",
-    least: Annotated[float, typer.Option(help="Leave out what is a smaller share.")] = 0.01,
-    as_json: Json = False,
-) -> None:
-    """Count gates and transistors of a part, and what the input muxes add to it.
-
-    Generic gates of static CMOS; memories in bits. Beside it the same part is counted with
-    `array.mux_width` 1, where no inputs are combined, and with --part top the area model's parts in
-    square millimetres. JSON keys: `config part transistors transistors_without_muxes`, `modules`,
-    each `depth kind number gates flip_flops memory_bits transistors`, and `parts`, each `part
-    hardware counted calibrated`, the last two of the model with its default constants and with
-    those calibrated on hardware.
-    """
-    needed("amaranth", "rtl")
-    from esca.accelerator.rtl.calibration import compared_area, compared_data, compared_text
-    from esca.accelerator.rtl.gates import count_gates, total, tree
-    from esca.accelerator.rtl.implementation_table import gates_data, gates_text
-    from esca.accelerator.rtl.parts import part_of_machine
-
-    config = load_config(preset)
-    plain = replace(config, array=replace(config.array, mux_width=1))
-    with progress("Mapping") as update:
-        counts = count_gates(part_of_machine(config, part))
-        update(1, 2)
-        without = total(count_gates(part_of_machine(plain, part))).transistors
-        update(2, 2)
-    rows = list(tree(counts, least))
-    data = {"config": config.name, "part": part, "transistors": total(counts).transistors}
-    parts = compared_area(config, counts) if part == "top" else []
-    data |= {"transistors_without_muxes": without, "parts": compared_data(parts)}
-    emit(data | {"modules": gates_data(rows)}, as_json)
-    say(f"{config.name}, {part}\n{gates_text(rows, without)}", as_json)
-    if parts:
-        say(f"\n{compared_text(parts, 'mm2')}", as_json)
 
 
 @app.command("run")
 def run_command(
     artifact: Annotated[Path | None, typer.Argument(help="Artifact of `esca quantize`.")] = None,
-    preset: Annotated[
-        str, typer.Option(help=f"{', '.join(preset_names())}, or a YAML file.")
-    ] = DEFAULT,
+    preset: Annotated[str, typer.Option(help=PRESETS)] = DEFAULT,
     capture: Annotated[
         Path | None, typer.Option(help="Frames of its held-out segments; else random codes.")
     ] = None,
@@ -265,9 +119,7 @@ def run_command(
 @app.command("power")
 def power_command(
     artifact: Annotated[Path, typer.Argument(help="Artifact of `esca quantize`.")],
-    preset: Annotated[
-        str, typer.Option(help=f"{', '.join(preset_names())}, or a YAML file.")
-    ] = DEFAULT,
+    preset: Annotated[str, typer.Option(help=PRESETS)] = DEFAULT,
     capture: Annotated[
         Path | None, typer.Option(help="A frame of its held-out segments; else a random code.")
     ] = None,

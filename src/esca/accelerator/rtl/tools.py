@@ -37,9 +37,8 @@ def run_nextpnr(arguments: Sequence[str], folder: Path) -> None:
     """Place and route for an ECP5 with files in ``folder``; missing a clock is no failure."""
     general = (
         *("--timing-allow-fail", "--quiet"),
-        # Of a dense machine this router comes to an end, in a fifth of the time; and enables are
-        # few, so that places need not be apart for their sake.
-        *("--router", "router2", "--placer-heap-no-ctrl-set"),
+        # Enables are few: registers need not be kept apart for their sake.
+        "--placer-heap-no-ctrl-set",
         # A dense design finds its places late; one that does not fit is refused before.
         *("--placer-heap-cell-placement-timeout", "0"),
     )
