@@ -85,7 +85,8 @@ def _products(names: Sequence[str]) -> dict[str, str]:
     if rows > _PE_SITES * len(_DSP_ROWS) or columns > len(_BLOCKS):
         elements, columns = {}, 0
     # As many a row of sites as of the next, the most at the bottom.
-    counts = [rows * (i + 1) // len(_DSP_ROWS) - rows * i // len(_DSP_ROWS) for i in range(3)]
+    ends = [rows * (line + 1) // len(_DSP_ROWS) for line in range(len(_DSP_ROWS))]
+    counts = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
     for (row, column), name in elements.items():
         line, inside = _line(row, counts)
         places[name] = _dsp(_BLOCKS[column], _DSP_ROWS[line], inside)
