@@ -33,7 +33,8 @@ class LoadBench(wiring.Component):
         self.rows, self.writes = LoadRows(P, WORDS, bus), BankWrites(P, WORDS, bus)
         mine, theirs = self.rows.signature.members, self.writes.signature.members
         self.inner = {name: mine[name] for name in mine if not name.startswith("plac")}
-        self.outer = {name: theirs[name] for name in theirs if not name.startswith("plac")}
+        beside = ("placing", "placed", "taken")
+        self.outer = {name: theirs[name] for name in theirs if name not in beside}
         super().__init__(self.inner | self.outer)
 
     def elaborate(self, platform: object) -> Module:
@@ -42,6 +43,11 @@ class LoadBench(wiring.Component):
         m.d.comb += [
             writes.placing.eq(rows.placing),
             writes.placed.eq(rows.placed),
+            *(
+                writes.taken[bank][sub].eq(self.first[bank][sub].write.any())
+                for bank in range(P.rows)
+                for sub in range(SUB_BANKS)
+            ),
             *(getattr(rows, name).eq(getattr(self, name)) for name in self.inner),
         ]
         for name, member in self.outer.items():

@@ -19,9 +19,14 @@ ASSEMBLE_LATENCY = 1
 """Cycles from values to what the banks are to do."""
 
 
+def taken_shape(p: Parameters) -> data.ArrayLayout:
+    """By bank and sub-bank: whether it is written."""
+    return data.ArrayLayout(data.ArrayLayout(1, SUB_BANKS), p.rows)
+
+
 class Assemble(wiring.Component):
     """``values`` of all columns, neighbouring channels of one pixel, and their ``target``; a cycle
-    later what the banks are to do, ``writes``.
+    later what the banks are to do, ``writes``, and whether that is anything, ``taken``.
 
     Atoms of a pixel lie in neighbouring banks from a multiple of their number on, so that a bank
     never takes more than one, and in each mode always the same.
@@ -34,6 +39,7 @@ class Assemble(wiring.Component):
                 "values": In(data.ArrayLayout(unsigned(VALUE_BITS), p.columns)),
                 "target": In(target_shape(p, words)),
                 "writes": Out(accesses_shape(p, words)),
+                "taken": Out(taken_shape(p)),
             }
         )
 
@@ -42,7 +48,6 @@ class Assemble(wiring.Component):
         m, target = Module(), self.target
         later = Signal(target.shape())
         words = Signal(data.ArrayLayout(WORD_BITS, self.p.rows))
-        mine = Signal(self.p.rows)
         m.d.sync += later.eq(target)
         for (nibbles, two_bytes), count in ATOM_VALUES.items():
             atoms = self._atoms(count, 4 if nibbles else 8)
@@ -51,7 +56,11 @@ class Assemble(wiring.Component):
                 for bank in range(self.p.rows):
                     atom = atoms[bank % len(atoms)]
                     here = target.on & (target.bank >> group == bank >> group)
-                    m.d.sync += [words[bank].eq(atom.replicate(2)), mine[bank].eq(here)]
+                    m.d.sync += words[bank].eq(atom.replicate(2))
+                    m.d.sync += [
+                        self.taken[bank][sub].eq(here & (target.sub == sub))
+                        for sub in range(SUB_BANKS)
+                    ]
         mask = Mux(later.two_bytes, 3, Mux(later.odd, 2, 1))
         for bank in range(self.p.rows):
             for sub in range(SUB_BANKS):
@@ -59,7 +68,7 @@ class Assemble(wiring.Component):
                 m.d.comb += [
                     access.address.eq(later.word),
                     access.data.eq(words[bank]),
-                    access.write.eq(Mux(mine[bank] & (later.sub == sub), mask, 0)),
+                    access.write.eq(Mux(self.taken[bank][sub], mask, 0)),
                 ]
         return m
 

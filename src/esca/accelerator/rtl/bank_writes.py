@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from esca.accelerator.layout import SUB_BANKS
 from esca.accelerator.rtl.activations import accesses_shape
 from esca.accelerator.rtl.array import delayed
+from esca.accelerator.rtl.assemble import taken_shape
 from esca.accelerator.rtl.deep_fifo import DEEP_LATENCY, DeepFifo
 from esca.accelerator.rtl.load_rows import placed_shape
 from esca.accelerator.rtl.params import Parameters
@@ -28,10 +29,10 @@ JOBS = 64
 
 
 class BankWrites(wiring.Component):
-    """``first``: what the epilogue does to the banks. ``placed`` words, if ``placing``, wait in
-    line; the one in front is written where ``first`` writes to none of its sub-banks in the same
-    cycle. ``accesses``: both, ``first`` ``FIRST_LATENCY`` cycles later. ``room``: a few more words
-    can wait.
+    """``first``: what the epilogue does to the banks, ``taken``: which sub-banks. ``placed``
+    words, if ``placing``, wait in line; the one in front is written where ``first`` writes to none
+    of its sub-banks in the same cycle. ``accesses``: both, ``first`` ``FIRST_LATENCY`` cycles
+    later. ``room``: a few more words can wait.
 
     ``due``: by memory's cycles a job's result is there in the next cycle; ``resulting``: it is.
     That is the same cycle, or the one behind the write of its last word where that is later.
@@ -42,6 +43,7 @@ class BankWrites(wiring.Component):
         super().__init__(
             {
                 "first": In(accesses_shape(p, words)),
+                "taken": In(taken_shape(p)),
                 "placing": In(1),
                 "placed": In(placed_shape(words, bus_bytes)),
                 "room": Out(1, init=1),
@@ -78,7 +80,7 @@ class BankWrites(wiring.Component):
         for bank in range(self.p.rows):
             value, mask = self._of_bank(bank, front)
             busy = Signal(SUB_BANKS, name=f"busy_{bank}")
-            m.d.sync += busy.eq(Cat(one.write.any() for one in self.first[bank]))
+            m.d.sync += busy.eq(self.taken[bank].as_value())
             for index in range(SUB_BANKS):
                 access = self.accesses[bank][index]
                 first = delayed(m, self.first[bank][index], access.shape(), 1)
@@ -96,7 +98,7 @@ class BankWrites(wiring.Component):
         found = []
         for bank in range(self.p.rows):
             _, mask = self._of_bank(bank, word)
-            busy = Cat(one.write.any() for one in self.first[bank])
+            busy = self.taken[bank].as_value()
             found.append(mask.any() & busy.bit_select(word.sub, 1))
         return found
 

@@ -22,7 +22,7 @@ STORE_LAG = 6
 WORD_LATENCY = 1
 """Cycles from a word that was taken to where it is shared out."""
 
-ROOM = 3
+ROOM = 4
 """Entries of a list that are free where there is said to be room for one."""
 
 _REQUESTS = 8
@@ -175,8 +175,8 @@ class Dma(wiring.Component):
             new.single_row.eq(transfer.rows == 1),
             new.single_word.eq(transfer.row_bytes <= self.bus_bytes),
             new.detail.eq(head),
-            line.w_data.eq(new.as_value()),
-            line.w_en.eq(begins & queue.any()),
+            line.w_data.eq(delayed(m, new.as_value(), entry.size, 1)),
+            line.w_en.eq(delayed(m, begins & queue.any(), 1, 1)),
         ]
         out, word, row = self.loaded.payload, Signal(ROW_BITS), Signal(12)
         # Whether this is a row's last word, and its job's last row, is known a word ahead.

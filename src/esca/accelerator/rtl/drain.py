@@ -12,7 +12,7 @@ from esca.accelerator.rtl.accumulators import DRAINED_LATENCY, token_shape
 from esca.accelerator.rtl.activations import accesses_shape, bank_words
 from esca.accelerator.rtl.adapt import bus_bytes
 from esca.accelerator.rtl.array import delayed
-from esca.accelerator.rtl.assemble import ASSEMBLE_LATENCY, Assemble
+from esca.accelerator.rtl.assemble import ASSEMBLE_LATENCY, Assemble, taken_shape
 from esca.accelerator.rtl.bank_writes import FIRST_LATENCY
 from esca.accelerator.rtl.constants_ram import ConstantsRam, constants_write
 from esca.accelerator.rtl.drain_records import EPILOGUE, STORE
@@ -134,6 +134,7 @@ class Drain(wiring.Component):
                 "extras_write": In(self.extras.signature.members["write"].shape),
                 "residual_write": In(residual_write(p, sizes.bus_bytes)),
                 "writes": Out(accesses_shape(p, sizes.bank_words)),
+                "taken": Out(taken_shape(p)),
                 "store_start": In(1),
                 "store": In(STORE),
                 "sent": Out(stream.Signature(8 * sizes.bus_bytes)),
@@ -246,6 +247,7 @@ class Drain(wiring.Component):
             assemble.values.eq(values),
             assemble.target.eq(delayed(m, outputs.target, target, later - PLACE_LATENCY)),
             self.writes.eq(assemble.writes),
+            self.taken.eq(assemble.taken),
             results.values.eq(values),
             results.runs.eq(delayed(m, places.runs, runs, later - RESULT_LATENCY - lead)),
             results.start.eq(self.store_start),

@@ -102,8 +102,8 @@ def _products(names: Sequence[str]) -> dict[str, str]:
     others = [
         _dsp(block, row, number)
         for row in _DSP_ROWS
-        for number in (3, 2, 1, 0)
         for block in _BLOCKS
+        for number in (3, 2, 1, 0)
         if _dsp(block, row, number) not in taken
     ]
     rest = [name for name in names if name not in places]

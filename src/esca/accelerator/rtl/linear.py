@@ -31,8 +31,8 @@ from esca.errors import EscaError
 SUM_LATENCY = 7
 """Cycles from a word's cycle to its output's sum."""
 
-_SUM_STAGES = SUM_LATENCY - 4
-"""Stages in which the products of a word become one sum."""
+_SUM_STAGES = SUM_LATENCY - 5
+"""Stages in which the products of a word become sums of some, before they become one."""
 
 PLACE_LATENCY = 1
 """Cycles from a value to its place among the results."""
@@ -154,10 +154,10 @@ class Linear(wiring.Component):
             uncollided(m, platform, read, target)
             for read, target in zip(reads, targets, strict=True)
         ]
-        words[1] = Mux(delayed(m, held.on_chip, 1, 1), words[3], words[1])
-        found = [delayed(m, one, len(one), 1) for one in words[:3]]
+        found = [delayed(m, one, len(one), 1) for one in words]
+        operands = Mux(delayed(m, held.on_chip, 1, 2), found[3], found[1])
         first_word = delayed(m, word == 0, 1, SUM_LATENCY - 1)
-        total = self._sums(m, found[0], found[1], first_word)
+        total = self._sums(m, found[0], operands, first_word)
         left = sizes.latency - SUM_LATENCY - PLACE_LATENCY
         lane = place(m, platform, "lane", "linear_lane", lambda: Lane(left, residuals=False))
         own = data.View(CONSTANTS, found[2][: CONSTANTS.size])
@@ -220,6 +220,8 @@ class Linear(wiring.Component):
 
     def _sums(self, m: Module, weights: Value, operand: Value, first: Value) -> Value:
         """The sum of an output up to a word."""
+        width = 8 * self.sizes.lanes
+        weights, operand = (delayed(m, one, width, 1) for one in (weights, operand))
         parts: list[Value] = [
             weights.word_select(lane, 8).as_signed() * operand.word_select(lane, 8)
             for lane in range(self.sizes.lanes)

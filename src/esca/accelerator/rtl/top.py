@@ -278,6 +278,7 @@ class Top(wiring.Component):
             writes.placing.eq(loader.placing),
             writes.placed.eq(loader.placed),
             writes.first.eq(drain.writes),
+            writes.taken.eq(drain.taken),
             path.other.eq(writes.accesses),
             writes.due.eq(results[0]),
             results[1].eq(writes.resulting),
