@@ -21,6 +21,7 @@ _RAM_LEFT = 7
 """Groups of block RAMs of a row that belong to the way from the banks to the array."""
 
 _LAST_ROW = (len(_BLOCKS) - _RAM_LEFT) * len(_RAM_OFFSETS)
+"""Sites of a row on the right."""
 
 _PE_SITES = 3
 """PEs of a group: each has an enable of its own, and a group takes four enables, one of them 1."""
@@ -48,14 +49,13 @@ def planned(module: Mapping[str, Any]) -> dict[str, str]:
 
 def _rams(names: Sequence[str]) -> dict[str, str]:
     left, right = _ram_sites(_BLOCKS[:_RAM_LEFT]), _ram_sites(_BLOCKS[_RAM_LEFT:])
-    # What is left lies in the middle.
+    # What is left when all have their places lies in the middle of the last row.
     right[-_LAST_ROW:] = reversed(right[-_LAST_ROW:])
     places: dict[str, str] = {}
     for parts, sites in ((_LEFT, left), (_RIGHT, right)):
         mine = [name for part in parts for name in names if part in name and name not in places]
         places |= dict(zip(mine, sites, strict=False))
     taken = set(places.values())
-    # From the last on: what comes first in the plan lies at the first.
     free = [site for site in reversed([*left, *right]) if site not in taken]
     rest = [name for name in names if name not in places]
     return places | dict(zip(rest, free, strict=False))

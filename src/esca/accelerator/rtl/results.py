@@ -145,8 +145,7 @@ class Results(wiring.Component):
         meant for a place's second run, which shares the memories of the first.
         """
         again, last = Signal(), Signal(self.runs.shape())
-        came = Signal(self.runs.shape())
-        m.d.comb += came.eq(delayed(m, self.runs, self.runs.shape(), self.early))
+        came: data.View = delayed(m, self.runs, self.runs.shape(), self.early)
         if self.p.drain_turns == 1:
             return came, list(self.values), again
         runs = Signal(self.runs.shape())
