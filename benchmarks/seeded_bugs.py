@@ -121,8 +121,8 @@ BUGS = (
     Bug(
         "words of a store overtake their request",
         "dma",
-        "there & any_asked & size",
-        "there & size",
+        "there & any_asked & sender",
+        "there & sender",
         "dma",
     ),
     Bug(

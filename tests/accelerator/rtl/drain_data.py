@@ -24,11 +24,10 @@ from esca.accelerator.rtl.epilogue_values import (
     stored_code,
 )
 from esca.accelerator.rtl.params import Parameters
-from esca.accelerator.rtl.results import READ_CYCLES
+from esca.accelerator.rtl.results import SENT_LATENCY
 from esca.accelerator.rtl.texel_rows import drain_rows, packed_drain_rows
 from esca.accelerator.unit_outputs import unit_outputs
 
-SENT_LATENCY = READ_CYCLES + 2
 SUM = 2**19
 
 

@@ -10,9 +10,8 @@ from esca.accelerator.rtl.engine_records import ENGINES, WINDOW
 from esca.accelerator.rtl.hardware_program import hardware_program
 from esca.accelerator.rtl.layer_checks import random_feeds
 from esca.accelerator.rtl.records import LAYOUT, pack, unpack
-from esca.accelerator.rtl.results import READ_CYCLES
+from esca.accelerator.rtl.results import SENT_LATENCY
 
-SENT_LATENCY = READ_CYCLES + 2
 LOAD_LATENCY = 4
 
 

@@ -9,10 +9,9 @@ from esca.accelerator.rtl.drain_records import FORMATS
 from esca.accelerator.rtl.linear import CONSTANTS, Linear, LinearSizes
 from esca.accelerator.rtl.linear_records import CONSTANT_BYTES
 from esca.accelerator.rtl.records import pack
-from esca.accelerator.rtl.results import READ_CYCLES
+from esca.accelerator.rtl.results import SENT_LATENCY
 
 SIZES = LinearSizes(8, 8, 4, 256)
-SENT_LATENCY = READ_CYCLES + 2
 PLACE = 7
 KEPT = 5
 """Words of the operand and of what stays on chip."""

@@ -59,6 +59,7 @@ class BankWrites(wiring.Component):
         shape = placed_shape(self.words, self.bus_bytes)
         line = m.submodules.line = DeepFifo(shape.size, WAITING_WORDS)
         front, valid = Signal(shape), Signal()
+        goes_to = Signal(SUB_BANKS)  # what the word in front writes, if it is for the banks
         writing = Signal()
         m.d.comb += [
             line.word.eq(self.placed.as_value()),
@@ -66,11 +67,15 @@ class BankWrites(wiring.Component):
             line.take.eq(~valid | writing),
         ]
         m.d.sync += self.room.eq(line.level < WAITING_WORDS - UNDER_WAY)
+        first_of_line = data.View(shape, line.first)
         with m.If(line.take):
-            m.d.sync += [front.eq(data.View(shape, line.first)), valid.eq(line.there)]
+            m.d.sync += [
+                front.eq(first_of_line),
+                valid.eq(line.there),
+                goes_to.eq(Mux(first_of_line.none, 0, 1 << first_of_line.sub)),
+            ]
         # Whether the word in front meets what comes first is known a cycle ahead, for the one that
         # is there and for the one behind it.
-        first_of_line = data.View(shape, line.first)
         meets = [Signal(name=name) for name in ("meets", "next_meets")]
         for one, met in zip((front, first_of_line), meets, strict=True):
             m.d.comb += met.eq(Cat(self._meets(one)).any() & ~one.none)
@@ -84,7 +89,7 @@ class BankWrites(wiring.Component):
             for index in range(SUB_BANKS):
                 access = self.accesses[bank][index]
                 first = delayed(m, self.first[bank][index], access.shape(), 1)
-                mine = Mux(writing & (front.sub == index) & ~front.none, mask, 0)
+                mine = Mux(writing & goes_to[index], mask, 0)
                 m.d.sync += [
                     access.address.eq(Mux(busy[index], first.address, front.address)),
                     access.data.eq(Mux(busy[index], first.data, value)),

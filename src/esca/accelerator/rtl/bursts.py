@@ -48,6 +48,7 @@ class Bursts(wiring.Component):
         most = min(PAGE_BYTES // self.bus_bytes, MOST_BEATS)
         words = ROW_BITS - shift + 1
         busy, turns = Signal(), Signal(range(most))
+        resting, last_turn = Signal(), Signal()  # there are turns left; one is
         taken = Signal()
         # Of the burst that leaves next, and of the row that it belongs to: words behind it.
         address, length = Signal(ADDRESS_BITS - shift), Signal(range(most + 1))
@@ -55,22 +56,24 @@ class Bursts(wiring.Component):
         next_row = self._rows(m, taken & whole_row, most)
         request = self.bursts.payload.request
         m.d.comb += [
-            self.bursts.valid.eq(busy & (turns == 0) & ~self.hold),
+            self.bursts.valid.eq(busy & ~resting & ~self.hold),
             request.address.eq(address << shift),
             request.beats_less_1.eq(length - 1),
             self.bursts.payload.last.eq(whole_row & next_row.last),
             taken.eq(self.bursts.valid & self.bursts.ready),
         ]
         done, after = Signal(), Signal()  # the last burst has left; its turns are not over
-        rest = (turns != 0) & ~self.hold
+        rest = resting & ~self.hold
         m.d.comb += [
             done.eq(taken & whole_row & next_row.last),
             self.turn.eq(taken | rest),
-            self.ending.eq((done & single) | (after & rest & (turns == 1))),
+            self.ending.eq((done & single) | (after & rest & last_turn)),
         ]
         with m.If(taken):
             m.d.sync += [
                 turns.eq(length - 1),
+                resting.eq(length != 1),
+                last_turn.eq(length == 2),
                 busy.eq(~done),
                 after.eq(done & ~single),
                 # What is left of a row begins with a page.
@@ -83,8 +86,8 @@ class Bursts(wiring.Component):
                 single.eq(left == 1),
             ]
         with m.Elif(rest):
-            m.d.sync += turns.eq(turns - 1)
-            with m.If(turns == 1):
+            m.d.sync += [turns.eq(turns - 1), resting.eq(~last_turn), last_turn.eq(turns == 2)]
+            with m.If(last_turn):
                 m.d.sync += after.eq(0)
         with m.If((taken & whole_row) | next_row.begins):
             m.d.sync += [
@@ -95,7 +98,7 @@ class Bursts(wiring.Component):
                 single.eq(next_row.single),
             ]
         with m.If(next_row.begins):
-            m.d.sync += [busy.eq(1), turns.eq(0), after.eq(0)]
+            m.d.sync += [busy.eq(1), turns.eq(0), resting.eq(0), last_turn.eq(0), after.eq(0)]
         return m
 
     def _rows(self, m: Module, take: Value, most: int) -> "_Row":

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -116,6 +116,6 @@ class Control(wiring.Component):
                 ]
                 # Nobody is chosen while a job is busy, so it is the same one a cycle later.
                 m.d.sync += ending[place[name]].eq(current[slot] & self.ending[number])
-            with m.If(order.grant.any() | last):
-                m.d.sync += current.eq(order.grant)
+            # Who is chosen is chosen where nobody is left.
+            m.d.sync += current.eq(order.grant | Mux(last, 0, current))
         return m

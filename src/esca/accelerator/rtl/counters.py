@@ -1,4 +1,4 @@
-"""Nested counters, as loops over tiles have them."""
+"""Counters of loops: nested ones, and such that know their last a step ahead."""
 
 from collections.abc import Sequence
 
@@ -19,3 +19,34 @@ def count_nested(
             m.d.sync += counter.eq(Mux(ends, 0, counter + 1))
         last = ends
     return ends
+
+
+class Count:
+    """Counts from 0 to one below a size, again and again. Whether it ``is_last`` is known a step
+    ahead, so that nobody waits for a comparison. ``name``: of its signals.
+    """
+
+    def __init__(self, m: Module, bits: int, name: str) -> None:
+        self.m = m
+        self.value, self.is_last = Signal(bits, name=name), Signal(name=f"{name}_is_last")
+        self.before = Signal(bits, name=f"before_{name}")
+        self.single = Signal(name=f"single_{name}")
+
+    def begin(self, before: Value, single: Value) -> None:
+        """From 0 on. ``before``: the size less 2; ``single``: it is 1."""
+        self.m.d.sync += [self.before.eq(before), self.single.eq(single)]
+        self._from_0(single)
+
+    def again(self) -> None:
+        """From 0 on, of the same size."""
+        self._from_0(self.single)
+
+    def step(self) -> None:
+        """Go on; behind the last to 0."""
+        self.m.d.sync += [
+            self.value.eq(Mux(self.is_last, 0, self.value + 1)),
+            self.is_last.eq(Mux(self.is_last, self.single, self.value == self.before)),
+        ]
+
+    def _from_0(self, single: Value) -> None:
+        self.m.d.sync += [self.value.eq(0), self.is_last.eq(single)]

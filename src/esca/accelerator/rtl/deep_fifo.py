@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.collisions import uncollided
 
-DEEP_LATENCY = 4
+DEEP_LATENCY = 5
 """Cycles from a word that is put in to the first in which it can be taken."""
 
 _READ = 2
@@ -43,7 +43,7 @@ class DeepFifo(wiring.Component):
         """The memory is read ahead into a short queue."""
         m = Module()
         m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[])
-        m.submodules.near = near = fifo.SyncFIFO(width=self.width, depth=_NEAR)
+        m.submodules.near = near = fifo.SyncFIFOBuffered(width=self.width, depth=_NEAR)
         source, target = memory.read_port(), memory.write_port()
         room = Signal(range(_NEAR + 1), init=_NEAR)
         asking = Signal()

@@ -10,14 +10,18 @@ from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.axi import Axi
 from esca.accelerator.rtl.bursts import ROW_BITS, SETUP, TRANSFER, Bursts
 from esca.accelerator.rtl.commands import CommandQueue
+from esca.accelerator.rtl.counters import Count
 
 SLACK = 16
 """Cycles of the configured latency of DRAM that are the chip's own: on the way to the port, and
 from a word's arrival to its place in a buffer.
 """
 
-STORE_LAG = 6
+STORE_LAG = 7
 """Cycles from the first busy one of a store to its first word in ``sent``."""
+
+LEAVING = 2
+"""Cycles from a word that was ``sent`` to the port."""
 
 WORD_LATENCY = 1
 """Cycles from a word that was taken to where it is shared out."""
@@ -98,7 +102,6 @@ class Dma(wiring.Component):
         of = dict(zip(names, current, strict=True))
         loading = Cat(of[name] for name in self.loads)
         storing = Cat(of[name] for name in self.stores)
-        self._hold(m, bursts, storing)
         taken = bursts.bursts.valid & bursts.bursts.ready
         fresh = Signal()  # no burst of the job has left
         with m.If(bursts.start):
@@ -106,7 +109,8 @@ class Dma(wiring.Component):
         with m.Elif(taken):
             m.d.sync += fresh.eq(0)
         reads, room_to_read = self._reads(m, taken & fresh, loading, head, transfer)
-        writes, room_to_write = self._writes(m, bursts, taken, storing)
+        writes, room_to_write, sent = self._writes(m, bursts, taken, storing)
+        self._hold(m, bursts, storing, sent)
         requests = []
         for channel, wanted in ((self.axi.ar, loading.any()), (self.axi.aw, storing.any())):
             line = fifo.SyncFIFO(width=channel.payload.shape().size, depth=_REQUESTS)
@@ -129,11 +133,11 @@ class Dma(wiring.Component):
         m.d.comb += self.resulting.eq(Cat(results[name] for name in names))
         return m
 
-    def _hold(self, m: Module, bursts: Bursts, storing: ValueLike) -> None:
+    def _hold(self, m: Module, bursts: Bursts, storing: ValueLike, sent: ValueLike) -> None:
         """Who sends may reuse its buffer when a store ends: turns keep so close to the words that
-        memory takes that those behind are with the sender already.
+        are taken that those behind are with the sender already.
         """
-        lag, sent = Signal(range(STORE_LAG + 2)), self.axi.w.valid & self.axi.w.ready
+        lag = Signal(range(STORE_LAG + 2))
         m.d.comb += bursts.hold.eq(storing.any() & (lag > STORE_LAG))
         m.d.sync += lag.eq(lag + (bursts.turn & storing.any()) - sent)
 
@@ -178,57 +182,54 @@ class Dma(wiring.Component):
             line.w_data.eq(delayed(m, new.as_value(), entry.size, 1)),
             line.w_en.eq(delayed(m, begins & queue.any(), 1, 1)),
         ]
-        out, word, row = self.loaded.payload, Signal(ROW_BITS), Signal(12)
-        # Whether this is a row's last word, and its job's last row, is known a word ahead.
-        ends_row, row_is_last = Signal(), Signal()
+        out, word, row = self.loaded.payload, Count(m, ROW_BITS, "word"), Count(m, 12, "row")
         m.d.comb += [
             self.loaded.valid.eq(self.axi.r.valid & there),
             self.axi.r.ready.eq(self.loaded.ready & there),
             out.queue.eq(old.queue),
             out.detail.eq(old.detail),
-            out.row.eq(row),
-            out.word.eq(word),
-            out.last.eq(ends_row & row_is_last),
+            out.row.eq(row.value),
+            out.word.eq(word.value),
+            out.last.eq(word.is_last & row.is_last),
             out.data.eq(self.axi.r.payload.data),
         ]
         done, ends = Signal(len(self.loads)), Signal()
         m.d.comb += line.r_en.eq(~there | ends)
         with m.If(self.loaded.valid & self.loaded.ready):
-            m.d.sync += [
-                word.eq(Mux(ends_row, 0, word + 1)),
-                ends_row.eq(Mux(ends_row, old.single_word, word == old.before_word)),
-            ]
-            with m.If(ends_row):
-                m.d.sync += [
-                    row.eq(Mux(out.last, 0, row + 1)),
-                    row_is_last.eq(row == old.before_row),
-                ]
+            word.step()
+            with m.If(word.is_last):
+                row.step()
             with m.If(out.last):
                 m.d.comb += [ends.eq(1), done.eq(old.queue)]
         with m.If(line.r_en):
             following = data.View(entry, line.r_data)
-            m.d.sync += [
-                old.eq(following),
-                there.eq(line.r_rdy),
-                ends_row.eq(following.single_word),
-                row_is_last.eq(following.single_row),
-            ]
+            word.begin(following.before_word, following.single_word)
+            row.begin(following.before_row, following.single_row)
+            m.d.sync += [old.eq(following), there.eq(line.r_rdy)]
         return delayed(m, done, len(self.loads), SLACK - 1), line.level < self.depth - ROOM
 
     def _writes(
         self, m: Module, bursts: Bursts, taken: ValueLike, queue: ValueLike
-    ) -> tuple[ValueLike, ValueLike]:
+    ) -> tuple[ValueLike, ValueLike, ValueLike]:
         """Words follow their burst's request; acknowledgements come in the same order."""
         count = len(self.stores)
         sizes = data.StructLayout({"queue": count, "beats_less_1": 8})
         ends = data.StructLayout({"queue": count, "last": 1})
         sending = m.submodules.sending = fifo.SyncFIFO(width=sizes.size, depth=self.depth)
         acked = m.submodules.acked = fifo.SyncFIFO(width=ends.size, depth=self.depth)
-        size, end = Signal(sizes), data.View(ends, acked.r_data)
-        there, burst_ends = Signal(), Signal()
-        m.d.comb += sending.r_en.eq(~there | burst_ends)
+        end, following = data.View(ends, acked.r_data), data.View(sizes, sending.r_data)
+        there, sender, left, is_last = Signal(), Signal(count), Signal(8), Signal()
+        word, burst_ends = Signal(), Signal()
+        m.d.comb += [sending.r_en.eq(~there | burst_ends), burst_ends.eq(word & is_last)]
+        with m.If(word):
+            m.d.sync += [left.eq(left - 1), is_last.eq(left == 1)]
         with m.If(sending.r_en):
-            m.d.sync += [size.eq(data.View(sizes, sending.r_data)), there.eq(sending.r_rdy)]
+            m.d.sync += [
+                there.eq(sending.r_rdy),
+                sender.eq(following.queue),
+                left.eq(following.beats_less_1),
+                is_last.eq(following.beats_less_1 == 0),
+            ]
         burst = bursts.bursts.payload
         put = taken & queue.any()
         room = (sending.level < self.depth - ROOM) & (acked.level < self.depth - ROOM)
@@ -238,8 +239,7 @@ class Dma(wiring.Component):
             sending.w_en.eq(put),
             acked.w_en.eq(put),
         ]
-        w, aw, beat = self.axi.w, self.axi.aw, Signal(8)
-        m.d.comb += w.payload.last.eq(beat == size.beats_less_1)
+        w, aw = self.axi.w, self.axi.aw
         # Bursts that memory has been asked for and that still have words to come.
         asked, any_asked = Signal(range(self.depth + 2)), Signal()
         more = aw.valid & aw.ready
@@ -248,19 +248,29 @@ class Dma(wiring.Component):
             asked.eq(asked + more - burst_ends),
             any_asked.eq(more | ((asked != 0) & ~one_left)),
         ]
+        # Senders lie far from the port.
+        leaving = m.submodules.leaving = fifo.SyncFIFOBuffered(
+            width=w.payload.shape().size, depth=2 * LEAVING
+        )
+        payload = Signal(w.payload.shape())
+        m.d.comb += [
+            payload.last.eq(is_last),
+            leaving.w_data.eq(payload.as_value()),
+            leaving.w_en.eq(word),
+            w.valid.eq(leaving.r_rdy),
+            w.payload.eq(leaving.r_data),
+            leaving.r_en.eq(w.ready),
+        ]
         for index, name in enumerate(self.stores):
             sent = getattr(self, f"sent_{name}")
-            with m.If(there & any_asked & size.queue[index]):
+            with m.If(there & any_asked & sender[index]):
                 m.d.comb += [
-                    w.valid.eq(sent.valid),
-                    sent.ready.eq(w.ready),
-                    w.payload.data.eq(sent.payload),
+                    sent.ready.eq(leaving.w_rdy),
+                    word.eq(sent.valid & leaving.w_rdy),
+                    payload.data.eq(sent.payload),
                 ]
-        with m.If(w.valid & w.ready):
-            m.d.sync += beat.eq(Mux(w.payload.last, 0, beat + 1))
-            m.d.comb += burst_ends.eq(w.payload.last)
         done = Signal(count)
         m.d.comb += [self.axi.b.ready.eq(1), acked.r_en.eq(self.axi.b.valid)]
         with m.If(self.axi.b.valid & end.last):
             m.d.comb += done.eq(end.queue)
-        return delayed(m, done, count, SLACK + SETUP - STORE_LAG), room
+        return delayed(m, done, count, SLACK + SETUP - STORE_LAG - LEAVING), room, word

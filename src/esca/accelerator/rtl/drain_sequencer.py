@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.rtl.counters import Count
 from esca.accelerator.rtl.drain_records import EPILOGUE
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.streams import COORDINATE_BITS
@@ -50,19 +51,16 @@ class DrainSequencer(wiring.Component):
         """Places, lines, and the cycles of the shortest unit."""
         m, held, step = Module(), self.held, self.step
         busy, streaming = Signal(), Signal()
-        line, place = Signal(COORDINATE_BITS), Signal(COORDINATE_BITS)
+        line, place = (Count(m, COORDINATE_BITS, name) for name in ("line", "place"))
         least = self.p.columns - 1
         cycle = Signal(range(least + 1))
         rows_end = Signal()
-        # Whether this is a line's last place, and its unit's last line, is known a step ahead.
-        place_ends, line_is_last, single = Signal(), Signal(), Signal()
-        before_place, before_line = Signal(COORDINATE_BITS), Signal(COORDINATE_BITS)
         m.d.comb += [
             step.drains.eq(streaming),
             step.first.eq(step.drains & (step.address == 0) & (step.turn == 0)),
             step.valid.eq(step.drains & (step.turn == self.p.drain_turns - 1)),
-            step.line_ends.eq(step.valid & place_ends),
-            rows_end.eq(step.line_ends & line_is_last),
+            step.line_ends.eq(step.valid & place.is_last),
+            rows_end.eq(step.line_ends & line.is_last),
             self.ending.eq(busy & (cycle == least) & (rows_end | ~streaming)),
             self.alarm.eq(self.start & busy & ~self.ending),
         ]
@@ -70,25 +68,17 @@ class DrainSequencer(wiring.Component):
         if self.p.drain_turns > 1:
             m.d.sync += step.turn.eq(step.turn + 1)
         with m.If(step.valid):
-            m.d.sync += [
-                step.address.eq(step.address + 1),
-                place.eq(Mux(step.line_ends, 0, place + 1)),
-                place_ends.eq(Mux(step.line_ends, single, place == before_place)),
-            ]
+            place.step()
+            m.d.sync += step.address.eq(step.address + 1)
         with m.If(step.line_ends):
-            m.d.sync += [line.eq(line + 1), line_is_last.eq(line == before_line)]
+            line.step()
         with m.If(rows_end):
             m.d.sync += streaming.eq(0)
         with m.If(self.ending):
             m.d.sync += busy.eq(0)
         with m.If(self.start):
-            m.d.sync += [counter.eq(0) for counter in (cycle, line, place, step.address, step.turn)]
+            for count, size in ((line, self.record.lines), (place, self.record.length)):
+                count.begin(size - 2, size == 1)
+            m.d.sync += [counter.eq(0) for counter in (cycle, step.address, step.turn)]
             m.d.sync += [busy.eq(1), streaming.eq(1), held.eq(self.record)]
-            m.d.sync += [
-                before_place.eq(self.record.length - 2),
-                before_line.eq(self.record.lines - 2),
-                single.eq(self.record.length == 1),
-                place_ends.eq(self.record.length == 1),
-                line_is_last.eq(self.record.lines == 1),
-            ]
         return m

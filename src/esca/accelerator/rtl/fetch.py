@@ -114,7 +114,7 @@ class Fetch(wiring.Component):
         """Requests in turn; beats go to the queue that asked first."""
         m = Module()
         count = len(self.queues)
-        m.submodules.order = order = fifo.SyncFIFO(width=count + 1, depth=self.depth)
+        m.submodules.order = order = fifo.SyncFIFOBuffered(width=count + 1, depth=self.depth)
         lines = []
         for queue in self.queues:
             line = m.submodules[f"line_{queue.name}"] = RecordStream(queue.record)
@@ -124,13 +124,15 @@ class Fetch(wiring.Component):
         left = [Signal(20, name=f"left_{q.name}") for q in self.queues]
         listing = Signal()  # directory on its way
         sends, room = self._request(m)
-        # Wanted, chosen, asked: a cycle each. The next queue behind the one that asked last, if one
-        # there wants to, or else the first.
+        # Wanted, chosen, asked, sent: a cycle each. The next queue behind the one that asked last,
+        # if one there wants to, or else the first.
         steps = Signal(PACE, init=1)
         free = room & order.w_rdy & ~listing & ~self.begin
         m.d.sync += steps.eq(Mux(steps[0] & ~free, 1, steps.rotate_left(1)))
         wants, behind, chosen = Signal(count), Signal(count), Signal(count)
-        wanted = Cat((rest != 0) & line.room for rest, line in zip(left, lines, strict=True))
+        rests = Signal(count)  # a cycle old, as late as it may be
+        m.d.sync += rests.eq(Cat(rest != 0 for rest in left))
+        wanted = rests & Cat(line.room for line in lines)
         later = wants & behind
         first = Mux(later.any(), later, wants)
         ask = Signal()
@@ -141,13 +143,8 @@ class Fetch(wiring.Component):
         m.d.comb += [
             order.w_en.eq(ask | self.begin),
             order.w_data.eq(Mux(self.begin, 1 << count, chosen)),
-            sends.valid.eq(ask | self.begin),
         ]
         with m.If(self.begin):
-            m.d.comb += [
-                sends.address.eq(self.program >> _BEAT_SHIFT),
-                sends.beats.eq(beats(ENTRY_WORDS * count)),
-            ]
             m.d.sync += [listing.eq(1), steps.eq(1)]
         for index, line in enumerate(lines):
             m.d.comb += line.asked.eq(ask & chosen[index])
@@ -160,14 +157,16 @@ class Fetch(wiring.Component):
             Mux(chosen[index], Cat(address[index], Const(line.beats, _BEATS)), 0)
             for index, line in enumerate(lines)
         ]
-        with m.If(~self.begin):
-            m.d.comb += Cat(sends.address, sends.beats).eq(reduce(or_, asked))
+        directory = Cat(self.program[_BEAT_SHIFT:], Const(beats(ENTRY_WORDS * count), _BEATS))
+        m.d.sync += [
+            sends.valid.eq(ask | self.begin),
+            Cat(sends.address, sends.beats).eq(Mux(self.begin, directory, reduce(or_, asked))),
+        ]
         arrived = self._deliver(m, order, lines, address, left, listing)
-        rests = [rest != 0 for rest in left]
-        busy = [r | ~line.empty for r, line in zip(rests, lines, strict=True)]
+        busy = [(rest != 0) | ~line.empty for rest, line in zip(left, lines, strict=True)]
         heads = [line.record.valid | line.empty for line in lines]
         quiet = delayed(m, ~wanted.any() & ~wants.any() & ~chosen.any(), 1, 1)
-        still = ~self.begin & ~listing & room & ~order.r_rdy & ~arrived & quiet
+        still = ~self.begin & ~listing & room & (order.level == 0) & ~arrived & quiet
         # A cycle later, when who takes records has the last of them.
         m.d.sync += self.primed.eq(still & Cat(heads).all())
         m.d.comb += self.more.eq(Cat(busy))
@@ -213,7 +212,7 @@ class Fetch(wiring.Component):
     def _deliver(
         self,
         m: Module,
-        order: fifo.SyncFIFO,
+        order: fifo.SyncFIFOBuffered,
         lines: list[RecordStream],
         address: list[Signal],
         left: list[Signal],
@@ -244,6 +243,7 @@ class Fetch(wiring.Component):
                     address[index].eq(words[word] >> _BEAT_SHIFT),
                     left[index].eq(words[word + 1]),
                 ]
-        with m.If(delayed(m, listed & last, 1, 1)):
+        # Until what is left is known and has been asked for.
+        with m.If(delayed(m, listed & last, 1, 3)):
             m.d.sync += listing.eq(0)
         return arrived

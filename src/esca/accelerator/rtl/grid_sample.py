@@ -19,13 +19,13 @@ from esca.accelerator.rtl.window_banks import (
     WindowLines,
     loaded_shape,
 )
-from esca.accelerator.rtl.word_fill import WordFill
+from esca.accelerator.rtl.word_fill import FILL_LATENCY, WordFill
 from esca.runtime.integer import COORDINATE_BITS as SHARE_BITS
 
 AXIS_DEPTH = 5
 """Cycles from the address of a place to its texels' coordinates."""
 
-GRID_DEPTH = AXIS_DEPTH + CORNER_LATENCY + 5
+GRID_DEPTH = AXIS_DEPTH + CORNER_LATENCY + 5 + FILL_LATENCY
 """And to its values."""
 
 STORED_BITS = 16
@@ -103,12 +103,13 @@ class GridSample(wiring.Component):
         job = delayed(m, job, GRID_SAMPLE, CORNER_LATENCY)
         value = self._values(m, banks, weights, job)
         begins = x == 0
+        filling = latency - FILL_LATENCY
         fill = m.submodules.fill = WordFill(sizes.bus_bytes, self.words)
         m.d.comb += [
-            fill.valid.eq(delayed(m, busy, 1, latency)),
-            fill.first.eq(delayed(m, begins & (y == 0), 1, latency)),
-            fill.row.eq(delayed(m, begins, 1, latency)),
-            fill.half.eq(delayed(m, held.results, 1, latency)),
+            fill.valid.eq(delayed(m, busy, 1, filling)),
+            fill.first.eq(delayed(m, begins & (y == 0), 1, filling)),
+            fill.row.eq(delayed(m, begins, 1, filling)),
+            fill.half.eq(delayed(m, held.results, 1, filling)),
             fill.bits.eq(width // 2),
             fill.value.eq(delayed(m, value, width // 2, latency - GRID_DEPTH)),
             self.write.eq(fill.write),

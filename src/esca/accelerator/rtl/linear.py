@@ -13,6 +13,7 @@ from esca.accelerator.rtl.adapt import bus_bytes
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.bursts import ROW_BITS
 from esca.accelerator.rtl.collisions import uncollided
+from esca.accelerator.rtl.counters import Count
 from esca.accelerator.rtl.drain_records import FORMATS, STORE
 from esca.accelerator.rtl.linear_records import (
     CONSTANT_BYTES,
@@ -24,7 +25,7 @@ from esca.accelerator.rtl.linear_records import (
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import SUM_BITS
 from esca.accelerator.rtl.requantize import FACTOR, LAYER, VALUE_BITS, Lane
-from esca.accelerator.rtl.word_fill import WordFill
+from esca.accelerator.rtl.word_fill import FILL_LATENCY, WordFill
 from esca.accelerator.rtl.word_store import WordStore
 from esca.errors import EscaError
 
@@ -34,7 +35,7 @@ SUM_LATENCY = 7
 _SUM_STAGES = SUM_LATENCY - 5
 """Stages in which the products of a word become sums of some, before they become one."""
 
-PLACE_LATENCY = 1
+PLACE_LATENCY = FILL_LATENCY
 """Cycles from a value to its place among the results."""
 
 SIZES = {"nibbles": 4, "bytes": 8, "words": VALUE_BITS}
@@ -118,43 +119,40 @@ class Linear(wiring.Component):
         constants = m.submodules.constants = Memory(shape=constant, depth=2 * MOST_OUTPUTS, init=[])
         targets = self._load(m, weights, operand, constants)
         busy, held = Signal(), Signal(LINEAR)
-        at, word, output = Signal(range(rows)), Signal(8), Signal(10)
-        last, last_word, last_output = Signal(), Signal(8), Signal(10)
+        at, words, outputs = Signal(range(rows)), Count(m, 8, "word"), Count(m, 10, "output")
+        word, output, last = words.value, outputs.value, Signal()
         m.d.comb += [
-            last.eq(busy & (word == last_word)),
-            self.ending.eq(last & (output == last_output)),
+            last.eq(busy & words.is_last),
+            self.ending.eq(last & outputs.is_last),
             self.resulting.eq(delayed(m, self.ending, 1, sizes.latency)),
         ]
-        m.d.sync += [
-            at.eq(at + 1),
-            word.eq(Mux(last, 0, word + 1)),
-            output.eq(output + last),
-        ]
+        m.d.sync += at.eq(at + 1)
+        words.step()
+        with m.If(last):
+            outputs.step()
         with m.If(self.ending):
             m.d.sync += busy.eq(0)
         with m.If(self.start):
-            m.d.sync += [
-                busy.eq(1),
-                held.eq(self.record),
-                last_word.eq(self.record.words - 1),
-                last_output.eq(self.record.outputs - 1),
-                *(counter.eq(0) for counter in (at, word, output)),
-            ]
+            m.d.sync += [busy.eq(1), held.eq(self.record), at.eq(0)]
+            for count, size in ((words, self.record.words), (outputs, self.record.outputs)):
+                count.begin(size - 2, size == 1)
         reads = [memory.read_port() for memory in (weights, operand, constants, kept)]
         m.d.comb += [
             reads[0].addr.eq(at + Mux(held.half, rows, 0)),
             reads[1].addr.eq(held.operand + word),
             reads[2].addr.eq(
-                delayed(m, output + Mux(held.half, MOST_OUTPUTS, 0), 11, SUM_LATENCY - 2)
+                delayed(m, output + Mux(held.half, MOST_OUTPUTS, 0), 11, SUM_LATENCY - 3)
             ),
             reads[3].addr.eq(held.operand + word),
         ]
         targets.append(kept.write_port(granularity=8 * sizes.bus_bytes))
-        words = [
-            uncollided(m, platform, read, target)
-            for read, target in zip(reads, targets, strict=True)
+        read = [
+            uncollided(m, platform, source, target)
+            for source, target in zip(reads, targets, strict=True)
         ]
-        found = [delayed(m, one, len(one), 1) for one in words]
+        found = [delayed(m, one, len(one), 1) for one in read]
+        # One register more, as the lane is far from its constants' memory.
+        found[2] = delayed(m, found[2], len(found[2]), 1)
         operands = Mux(delayed(m, held.on_chip, 1, 2), found[3], found[1])
         first_word = delayed(m, word == 0, 1, SUM_LATENCY - 1)
         total = self._sums(m, found[0], operands, first_word)
@@ -241,7 +239,7 @@ class Linear(wiring.Component):
         """Values of one size fill bus words, which are returned, ``PLACE_LATENCY`` later."""
         store = m.submodules.store = self.store_words
         fill = m.submodules.fill = WordFill(self.sizes.bus_bytes, store.words)
-        written: data.View = delayed(m, fill.write, store.write, PLACE_LATENCY)
+        written = fill.write
         m.d.comb += [
             fill.valid.eq(made),
             fill.first.eq(first),

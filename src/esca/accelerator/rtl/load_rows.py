@@ -131,12 +131,13 @@ class LoadRows(wiring.Component):
         valid, first_row = (delayed(m, one, 1, 1) for one in (self.valid, self.row == 0))
         row_begins = delayed(m, self.word == 0, 1, 1)
         last_row = delayed(m, self.payload.layout.ring_rows - 1, bits, 1)
-        last_part = delayed(m, self.payload.pixel_words - 1, 10, 1)
+        before_part = delayed(m, self.payload.pixel_words - 2, 10, 1)
+        single = delayed(m, self.payload.pixel_words == 1, 1, 1)
         y, x, part = Signal(bits), Signal(bits), Signal(10)
         next_y, next_x, next_part = Signal(bits), Signal(bits), Signal(10)
-        last = Signal(bits)
-        pixel_ends = part == last_part
+        last, pixel_ends, next_ends = Signal(bits), Signal(), Signal()
         m.d.comb += [
+            pixel_ends.eq(Mux(row_begins, single, next_ends)),
             y.eq(Mux(row_begins, Mux(first_row, payload.first_row, next_y), last)),
             x.eq(Mux(row_begins, 0, next_x)),
             part.eq(Mux(row_begins, 0, next_part)),
@@ -147,5 +148,6 @@ class LoadRows(wiring.Component):
                 next_y.eq(Mux(y == last_row, 0, y + 1)),
                 next_x.eq(x + pixel_ends),
                 next_part.eq(Mux(pixel_ends, 0, part + 1)),
+                next_ends.eq(Mux(pixel_ends, single, part == before_part)),
             ]
         return y, x, part

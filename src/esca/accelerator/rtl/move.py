@@ -10,10 +10,10 @@ from esca.accelerator.rtl.drain_records import FORMATS
 from esca.accelerator.rtl.engine_ports import engine_ports
 from esca.accelerator.rtl.engine_records import MOVE, WINDOW_BITS
 from esca.accelerator.rtl.engine_sizes import MOVE_WORDS, EngineSizes, check_depth
-from esca.accelerator.rtl.word_fill import WordFill
+from esca.accelerator.rtl.word_fill import FILL_LATENCY, WordFill
 
-MOVE_DEPTH = 3
-"""Cycles from an address to its values."""
+MOVE_DEPTH = 2 + FILL_LATENCY
+"""Cycles from an address to the word that its values are in."""
 
 STEP_BITS = WINDOW_BITS + 4
 
@@ -42,15 +42,16 @@ class Move(wiring.Component):
         ]
         word = delayed(m, uncollided(m, platform, source, target), width, 1)
         low = delayed(m, step.at[:4], 4, 2)
-        value = delayed(m, word >> (low << 2), width, latency - 2)
+        value = delayed(m, word >> (low << 2), width, latency - MOVE_DEPTH)
+        filling = latency - FILL_LATENCY
         fill = m.submodules.fill = WordFill(sizes.bus_bytes, self.words)
         bits = Array({"nibbles": 2, "words": 4}.get(name, 3) for name in FORMATS)[held.format]
         m.d.comb += [
-            fill.valid.eq(delayed(m, step.valid, 1, latency)),
-            fill.first.eq(delayed(m, step.first, 1, latency)),
-            fill.row.eq(delayed(m, step.row, 1, latency)),
-            fill.half.eq(delayed(m, held.results, 1, latency)),
-            fill.bits.eq(delayed(m, step.values << bits, fill.bits.shape(), latency)),
+            fill.valid.eq(delayed(m, step.valid, 1, filling)),
+            fill.first.eq(delayed(m, step.first, 1, filling)),
+            fill.row.eq(delayed(m, step.row, 1, filling)),
+            fill.half.eq(delayed(m, held.results, 1, filling)),
+            fill.bits.eq(delayed(m, step.values << bits, fill.bits.shape(), filling)),
             fill.value.eq(value),
             self.write.eq(fill.write),
         ]

@@ -57,8 +57,9 @@ class Queue(wiring.Component):
         for index in range(self.sources):
             ahead = Signal(signed(COUNT_BITS + 2), name=f"ahead_{index}")
             now = self.counts[index] + self.pulses[index]
-            next_wait = self.record.payload.header.waits[index]
-            m.d.sync += ahead.eq(Mux(take, now - next_wait.count, ahead + self.pulses[index]))
-            m.d.comb += met[index].eq(~self.head.header.waits[index].valid | ~ahead[-1])
+            wait = self.record.payload.header.waits[index]
+            new = Mux(wait.valid, now - wait.count, 0)
+            m.d.sync += ahead.eq(Mux(take, new, ahead + self.pulses[index]))
+            m.d.comb += met[index].eq(~ahead[-1])
         m.d.comb += self.ready.eq(held & met.all())
         return m

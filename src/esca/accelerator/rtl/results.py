@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.collisions import uncollided
+from esca.accelerator.rtl.counters import Count
 from esca.accelerator.rtl.drain_records import FORMATS, STORE
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import Parameters
@@ -24,6 +25,9 @@ AHEAD = 16
 
 READ_CYCLES = 5
 """Cycles from asking for a word to its place among those."""
+
+SENT_LATENCY = READ_CYCLES + 3
+"""Cycles from the start of a store to its first word."""
 
 LEAST_LEAD, MOST_LEAD = 2, 4
 """Cycles from runs to their values: more than two are registers on the way of what is chosen."""
@@ -58,7 +62,7 @@ class Slot(wiring.Component):
 class Results(wiring.Component):
     """``runs`` come ``lead`` cycles ahead of their ``values``, which are in their places from four
     cycles later on. ``start``: ``store`` is the next; its first word is ``sent``
-    ``READ_CYCLES`` + 2 cycles later, where no earlier store's is in the way.
+    ``SENT_LATENCY`` cycles later, where no earlier store's is in the way.
 
     A memory for each slot of a word of ``word_bytes``, which is one bus word or more; ``words`` for
     both halves, of even rows or of odd ones. These have memories of their own, since a place's
@@ -204,52 +208,49 @@ class Results(wiring.Component):
     def _read(self, m: Module, banks: Sequence[Sequence[Slot]]) -> None:
         """Rows of words, from even and odd memories in turn."""
         line = m.submodules.stores = fifo.SyncFIFO(width=STORE.size, depth=4)
-        out = m.submodules.sending = fifo.SyncFIFO(width=8 * self.bus_bytes, depth=AHEAD)
+        out = m.submodules.sending = fifo.SyncFIFOBuffered(width=8 * self.bus_bytes, depth=AHEAD)
         m.d.comb += [line.w_data.eq(self.store.as_value()), line.w_en.eq(self.start)]
         busy, held = Signal(), Signal(STORE)
-        row, beat, first = Signal(12), Signal(16), Signal(range(self.words))
+        row, beat = Count(m, 12, "row"), Count(m, 16, "beat")
+        first = Signal(range(self.words))
         inner = power_above(self.word_bytes // self.bus_bytes)
-        row_words, last_beat, last_row = Signal(16), Signal(16), Signal(12)
-        asking, row_ends, ends = Signal(), Signal(), Signal()
+        row_words = Signal(16)
+        asking, ends = Signal(), Signal()
         m.d.comb += [
             # A cycle old, which is why there is one word more on its way.
             asking.eq(busy & delayed(m, out.w_level < AHEAD - READ_CYCLES - 1, 1, 1)),
-            row_ends.eq(beat == last_beat),
-            ends.eq(asking & row_ends & (row == last_row)),
+            ends.eq(asking & beat.is_last & row.is_last),
             line.r_en.eq(~busy | ends),
         ]
         with m.If(asking):
-            m.d.sync += beat.eq(Mux(row_ends, 0, beat + 1))
-            with m.If(row_ends):
-                m.d.sync += row.eq(row + 1)
-                with m.If(row[0]):
+            beat.step()
+            with m.If(beat.is_last):
+                row.step()
+                with m.If(row.value[0]):
                     m.d.sync += first.eq(first + row_words)
         with m.If(line.r_en):
             next_store = data.View(STORE, line.r_data)
+            count_rows(beat, row, next_store, self.bus_bytes)
             m.d.sync += [
                 busy.eq(line.r_rdy),
                 held.eq(next_store),
-                last_beat.eq((next_store.row_bytes - 1) >> power_above(self.bus_bytes)),
                 row_words.eq(
                     (next_store.row_bytes + self.word_bytes - 1) >> power_above(self.word_bytes)
                 ),
-                last_row.eq(next_store.rows - 1),
-                row.eq(0),
-                beat.eq(0),
                 first.eq(Mux(next_store.half, self.words // 2, 0)),
             ]
-        odd = delayed(m, row[0], 1, READ_CYCLES - 2)
+        odd = delayed(m, row.value[0], 1, READ_CYCLES - 2)
         tens = delayed(m, held.tens, 1, READ_CYCLES - 2)
-        address = delayed(m, first + (beat >> inner), range(self.words), 1)
+        address = delayed(m, first + (beat.value >> inner), range(self.words), 1)
         if len(banks) == 1:
-            parity = delayed(m, row[0], 1, 1)
+            parity = delayed(m, row.value[0], 1, 1)
             m.d.comb += [slot.address.eq(_address(address, parity)) for slot in banks[0]]
             found = [slot.found for slot in banks[0]]
         else:
             m.d.comb += [slot.address.eq(address) for bank in banks for slot in bank]
             found = [Mux(odd, b.found, a.found) for a, b in zip(*banks, strict=True)]
         word = Mux(tens, _tens(found), Cat(one[:8] for one in found))
-        part = delayed(m, beat[:inner], inner, READ_CYCLES - 2)
+        part = delayed(m, beat.value[:inner], inner, READ_CYCLES - 2)
         m.d.sync += out.w_data.eq(word.word_select(part, 8 * self.bus_bytes))
         m.d.comb += [
             out.w_en.eq(delayed(m, asking, 1, READ_CYCLES - 1)),
@@ -257,6 +258,13 @@ class Results(wiring.Component):
             self.sent.payload.eq(out.r_data),
             out.r_en.eq(self.sent.ready),
         ]
+
+
+def count_rows(words: Count, rows: Count, store: data.View, bus_bytes: int) -> None:
+    """Begin to count bus words of the rows of a ``store``, and its rows."""
+    shift = power_above(bus_bytes)
+    words.begin((store.row_bytes - 1 - bus_bytes) >> shift, store.row_bytes <= bus_bytes)
+    rows.begin(store.rows - 2, store.rows == 1)
 
 
 def _address(word: Value, parity: Value | None) -> Value:

@@ -16,9 +16,9 @@ from esca.accelerator.rtl.window_banks import (
     WindowBanks,
     WindowLines,
 )
-from esca.accelerator.rtl.word_fill import WordFill
+from esca.accelerator.rtl.word_fill import FILL_LATENCY, WordFill
 
-UPSAMPLE_DEPTH = CORNER_LATENCY + 3
+UPSAMPLE_DEPTH = CORNER_LATENCY + 3 + FILL_LATENCY
 """Cycles from a pixel's place to its values."""
 
 SHARE_BITS = 5
@@ -93,13 +93,14 @@ class Upsample(wiring.Component):
         factor = delayed(m, held.factor, 2, CORNER_LATENCY + 2)
         value = self._values(m, banks, shares, (nibbles, upper), factor)
         begins = (x == 0) & (beat == 0)
+        filling = latency - FILL_LATENCY
         fill = m.submodules.fill = WordFill(sizes.bus_bytes, self.words)
         m.d.comb += [
-            fill.valid.eq(delayed(m, busy, 1, latency)),
-            fill.first.eq(delayed(m, begins & (y == 0), 1, latency)),
-            fill.row.eq(delayed(m, begins, 1, latency)),
-            fill.half.eq(delayed(m, held.results, 1, latency)),
-            fill.bits.eq(delayed(m, Mux(held.nibbles, width // 2, width), 7, latency)),
+            fill.valid.eq(delayed(m, busy, 1, filling)),
+            fill.first.eq(delayed(m, begins & (y == 0), 1, filling)),
+            fill.row.eq(delayed(m, begins, 1, filling)),
+            fill.half.eq(delayed(m, held.results, 1, filling)),
+            fill.bits.eq(delayed(m, Mux(held.nibbles, width // 2, width), 7, filling)),
             fill.value.eq(delayed(m, value, width, latency - UPSAMPLE_DEPTH)),
             self.write.eq(fill.write),
         ]

@@ -8,8 +8,9 @@ from amaranth.lib.wiring import In, Out
 from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.collisions import uncollided
+from esca.accelerator.rtl.counters import Count
 from esca.accelerator.rtl.drain_records import STORE
-from esca.accelerator.rtl.results import AHEAD, READ_CYCLES
+from esca.accelerator.rtl.results import AHEAD, READ_CYCLES, count_rows
 
 
 def write_shape(bus_bytes: int, words: int) -> data.StructLayout:
@@ -20,7 +21,7 @@ def write_shape(bus_bytes: int, words: int) -> data.StructLayout:
 class WordStore(wiring.Component):
     """``writes``: of ``writers``, of words of ``bus_bytes`` to halves of ``words`` each; no two
     write to one half. ``start``: ``store`` is the next, of rows one behind the other; its first
-    word is ``sent`` ``READ_CYCLES`` + 2 cycles later, where no earlier store's is in the way.
+    word is ``sent`` ``SENT_LATENCY`` cycles later, where no earlier store's is in the way.
     """
 
     def __init__(self, bus_bytes: int, words: int, writers: int = 1) -> None:
@@ -40,12 +41,10 @@ class WordStore(wiring.Component):
         m = Module()
         width = 8 * self.bus_bytes
         line = m.submodules.stores = fifo.SyncFIFO(width=STORE.size, depth=4)
-        out = m.submodules.sending = fifo.SyncFIFO(width=width, depth=AHEAD)
+        out = m.submodules.sending = fifo.SyncFIFOBuffered(width=width, depth=AHEAD)
         busy, held = Signal(), Signal(STORE)
-        address, word, row = Signal(range(self.words)), Signal(16), Signal(12)
-        last_word, last_row = Signal(16), Signal(12)
+        address, word, row = Signal(range(self.words)), Count(m, 16, "word"), Count(m, 12, "row")
         asking, ends, next_store = Signal(), Signal(), data.View(STORE, line.r_data)
-        row_ends = word == last_word
         asked = delayed(m, address, address.shape(), 1)
         found = [self._half(m, platform, half, asked) for half in range(2)]
         taken = Mux(delayed(m, held.half, 1, 2), found[1], found[0])
@@ -54,7 +53,7 @@ class WordStore(wiring.Component):
             line.w_en.eq(self.start),
             # A cycle old, which is why there is one word more on its way.
             asking.eq(busy & delayed(m, out.w_level < AHEAD - READ_CYCLES - 1, 1, 1)),
-            ends.eq(asking & row_ends & (row == last_row)),
+            ends.eq(asking & word.is_last & row.is_last),
             line.r_en.eq(~busy | ends),
             out.w_data.eq(delayed(m, taken, width, 2)),
             out.w_en.eq(delayed(m, asking, 1, READ_CYCLES - 1)),
@@ -63,19 +62,13 @@ class WordStore(wiring.Component):
             out.r_en.eq(self.sent.ready),
         ]
         with m.If(asking):
-            m.d.sync += [
-                address.eq(address + 1),
-                word.eq(Mux(row_ends, 0, word + 1)),
-                row.eq(row + row_ends),
-            ]
+            m.d.sync += address.eq(address + 1)
+            word.step()
+            with m.If(word.is_last):
+                row.step()
         with m.If(line.r_en):
-            m.d.sync += [
-                busy.eq(line.r_rdy),
-                held.eq(next_store),
-                last_word.eq((next_store.row_bytes - 1) >> power_above(self.bus_bytes)),
-                last_row.eq(next_store.rows - 1),
-            ]
-            m.d.sync += [counter.eq(0) for counter in (address, word, row)]
+            count_rows(word, row, next_store, self.bus_bytes)
+            m.d.sync += [busy.eq(line.r_rdy), held.eq(next_store), address.eq(0)]
         return m
 
     def _half(self, m: Module, platform: object, half: int, address: Signal) -> Value:
