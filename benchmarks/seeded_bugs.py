@@ -121,8 +121,8 @@ BUGS = (
     Bug(
         "words of a store overtake their request",
         "dma",
-        "there & any_asked & sender",
-        "there & sender",
+        "any_asked & sender[index]",
+        "sender[index]",
         "dma",
     ),
     Bug(

@@ -130,5 +130,5 @@ def test_what_engines_do_not_take_is_named() -> None:
         hardware_program(program, ENGINES)
     with pytest.raises(EscaError, match="'shuffled': instruction 1 is a move: not built"):
         hardware_program(program)
-    with pytest.raises(EscaError, match="epilogue_latency_cycles is 8, expected 15 or more"):
+    with pytest.raises(EscaError, match="epilogue_latency_cycles is 8, expected 16 or more"):
         check_depth(replace(engine_sizes(CONFIG), latency=8), GRID_DEPTH, "grid_sample")

@@ -5,6 +5,7 @@ import pytest
 from tests.accelerator.rtl.front_data import record_fields
 
 from esca.accelerator.rtl.compiled import compiled
+from esca.accelerator.rtl.control import CONTROL_CYCLES
 from esca.accelerator.rtl.drain_records import FORMATS
 from esca.accelerator.rtl.linear import CONSTANTS, Linear, LinearSizes
 from esca.accelerator.rtl.linear_records import CONSTANT_BYTES
@@ -119,8 +120,8 @@ def check_jobs(simulation, operand, jobs, chained):
         put(given, start, {"start": 1, "record": record})
         start += len(job.wanted) * length
         ends.append(start)
-        start += SIZES.latency if chained else 0
-    begins = ends[-1] + SIZES.latency
+        start += SIZES.latency + CONTROL_CYCLES if chained else 0
+    begins = ends[-1] + SIZES.latency + CONTROL_CYCLES
     stores = []
     for job in jobs:
         count = len(job.stored())

@@ -1,6 +1,6 @@
 """Who writes the banks of activations: the epilogue at once, loaded words as soon as they can."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -59,7 +59,7 @@ class BankWrites(wiring.Component):
         shape = placed_shape(self.words, self.bus_bytes)
         line = m.submodules.line = DeepFifo(shape.size, WAITING_WORDS)
         front, valid = Signal(shape), Signal()
-        goes_to = Signal(SUB_BANKS)  # what the word in front writes, if it is for the banks
+        goes_to = Signal(2 * SUB_BANKS)  # what the word in front writes: sub-banks by half
         writing = Signal()
         m.d.comb += [
             line.word.eq(self.placed.as_value()),
@@ -68,19 +68,23 @@ class BankWrites(wiring.Component):
         ]
         m.d.sync += self.room.eq(line.level < WAITING_WORDS - UNDER_WAY)
         first_of_line = data.View(shape, line.first)
+        next_goes_to = self._goes_to(first_of_line)
         with m.If(line.take):
             m.d.sync += [
                 front.eq(first_of_line),
                 valid.eq(line.there),
-                goes_to.eq(Mux(first_of_line.none, 0, 1 << first_of_line.sub)),
+                goes_to.eq(next_goes_to),
             ]
         # Whether the word in front meets what comes first is known a cycle ahead, for the one that
         # is there and for the one behind it.
-        meets = [Signal(name=name) for name in ("meets", "next_meets")]
-        for one, met in zip((front, first_of_line), meets, strict=True):
-            m.d.comb += met.eq(Cat(self._meets(one)).any() & ~one.none)
+        half = self.p.rows // 2
+        taken = Cat(
+            Cat(self.taken[bank][sub] for bank in range(begin, begin + half)).any()
+            for begin in (0, half)
+            for sub in range(SUB_BANKS)
+        )
         met = Signal()
-        m.d.sync += met.eq(Mux(line.take, meets[1], meets[0]))
+        m.d.sync += met.eq((Mux(line.take, next_goes_to, goes_to) & taken).any())
         m.d.comb += writing.eq(valid & ~met)
         for bank in range(self.p.rows):
             value, mask = self._of_bank(bank, front)
@@ -89,7 +93,7 @@ class BankWrites(wiring.Component):
             for index in range(SUB_BANKS):
                 access = self.accesses[bank][index]
                 first = delayed(m, self.first[bank][index], access.shape(), 1)
-                mine = Mux(writing & goes_to[index], mask, 0)
+                mine = Mux(writing & goes_to[index + SUB_BANKS * (bank >= half)], mask, 0)
                 m.d.sync += [
                     access.address.eq(Mux(busy[index], first.address, front.address)),
                     access.data.eq(Mux(busy[index], first.data, value)),
@@ -98,14 +102,14 @@ class BankWrites(wiring.Component):
         self._results(m, delayed(m, writing & front.last, 1, 1))
         return m
 
-    def _meets(self, word: data.View) -> list[Value]:
-        """By bank: what comes first writes the sub-bank that a word goes to."""
-        found = []
-        for bank in range(self.p.rows):
-            _, mask = self._of_bank(bank, word)
-            busy = self.taken[bank].as_value()
-            found.append(mask.any() & busy.bit_select(word.sub, 1))
-        return found
+    def _goes_to(self, word: data.View) -> Value:
+        """Sub-banks that a word writes, of the lower half of the banks, then of the upper."""
+        both = ~word.two if self.bus_bytes == self.p.rows else Const(1, 1)
+        return Cat(
+            ~word.none & (word.sub == sub) & (both | (word.low == upper))
+            for upper in range(2)
+            for sub in range(SUB_BANKS)
+        )
 
     def _of_bank(self, bank: int, word: data.View) -> tuple[Value, Value]:
         """What a bank takes of a bus word, and which bytes of its own these are."""

@@ -1,6 +1,8 @@
 """DMA: transfers between the memory port and the buffers, one after the other."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
 from amaranth.hdl import Cat, Module, Mux, Signal, ValueLike
 from amaranth.lib import data, fifo, stream, wiring
@@ -26,7 +28,7 @@ LEAVING = 2
 WORD_LATENCY = 1
 """Cycles from a word that was taken to where it is shared out."""
 
-ROOM = 4
+ROOM = 3
 """Entries of a list that are free where there is said to be room for one."""
 
 _REQUESTS = 8
@@ -96,23 +98,24 @@ class Dma(wiring.Component):
         with m.If(bursts.start):
             m.d.sync += [current.eq(self.start), head.eq(self._chosen_detail(starts))]
             m.d.sync += transfer.eq(bursts.transfer)
-        for name in names:
-            with m.If(starts[name]):
-                self._ask(m, bursts.transfer, name)
+        asked = [Mux(starts[name], self._asked(m, name).as_value(), 0) for name in names]
+        m.d.comb += bursts.transfer.eq(reduce(or_, asked))
         of = dict(zip(names, current, strict=True))
         loading = Cat(of[name] for name in self.loads)
-        storing = Cat(of[name] for name in self.stores)
+        storing, stores = Cat(of[name] for name in self.stores), Signal()
+        with m.If(bursts.start):
+            m.d.sync += stores.eq(Cat(starts[name] for name in self.stores).any())
         taken = bursts.bursts.valid & bursts.bursts.ready
         fresh = Signal()  # no burst of the job has left
         with m.If(bursts.start):
             m.d.sync += fresh.eq(1)
         with m.Elif(taken):
             m.d.sync += fresh.eq(0)
-        reads, room_to_read = self._reads(m, taken & fresh, loading, head, transfer)
-        writes, room_to_write, sent = self._writes(m, bursts, taken, storing)
-        self._hold(m, bursts, storing, sent)
+        reads, to_read = self._reads(m, taken & fresh, loading, head, transfer)
+        writes, to_write, sent = self._writes(m, bursts, taken, storing)
+        self._hold(m, bursts, stores, sent)
         requests = []
-        for channel, wanted in ((self.axi.ar, loading.any()), (self.axi.aw, storing.any())):
+        for channel, wanted in ((self.axi.ar, loading.any()), (self.axi.aw, stores)):
             line = fifo.SyncFIFO(width=channel.payload.shape().size, depth=_REQUESTS)
             m.submodules += line
             m.d.comb += [
@@ -124,36 +127,34 @@ class Dma(wiring.Component):
             ]
             requests.append(line.level < _REQUESTS - ROOM)
         # A cycle old, which is why there is room for more than one.
-        rooms = [delayed(m, requests[0] & room_to_read, 1, 1)]
-        rooms.append(delayed(m, requests[1] & room_to_write, 1, 1))
-        m.d.comb += bursts.bursts.ready.eq(Mux(delayed(m, storing.any(), 1, 1), rooms[1], rooms[0]))
+        rooms = [wanted & room for wanted, room in zip(requests, (to_read, to_write), strict=True)]
+        m.d.sync += bursts.bursts.ready.eq(Mux(stores, rooms[1], rooms[0]))
         results = dict(zip(self.loads, reads, strict=True)) | dict(
             zip(self.stores, writes, strict=True)
         )
         m.d.comb += self.resulting.eq(Cat(results[name] for name in names))
         return m
 
-    def _hold(self, m: Module, bursts: Bursts, storing: ValueLike, sent: ValueLike) -> None:
+    def _hold(self, m: Module, bursts: Bursts, stores: ValueLike, sent: ValueLike) -> None:
         """Who sends may reuse its buffer when a store ends: turns keep so close to the words that
         are taken that those behind are with the sender already.
         """
         lag = Signal(range(STORE_LAG + 2))
-        m.d.comb += bursts.hold.eq(storing.any() & (lag > STORE_LAG))
-        m.d.sync += lag.eq(lag + (bursts.turn & storing.any()) - sent)
+        m.d.comb += bursts.hold.eq(stores & (lag > STORE_LAG))
+        m.d.sync += lag.eq(lag + (bursts.turn & stores) - sent)
 
-    def _ask(self, m: Module, transfer: data.View, name: str) -> None:
+    def _asked(self, m: Module, name: str) -> data.View:
         """What of a payload memory is asked for."""
-        head = getattr(self, f"head_{name}")
+        head, transfer = getattr(self, f"head_{name}"), Signal(TRANSFER)
         asked = {key: head[key] for key in TRANSFER.members if key in head.shape().members}
         if "bytes" in head.shape().members:
             asked |= {"row_bytes": head.bytes, "rows": 1, "pitch": 0}
         m.d.comb += [transfer[key].eq(value) for key, value in asked.items()]
+        return transfer
 
     def _chosen_detail(self, starts: dict[str, ValueLike]) -> ValueLike:
-        chosen: ValueLike = 0
-        for name in self.loads:
-            chosen = Mux(starts[name], getattr(self, f"head_{name}").as_value(), chosen)
-        return chosen
+        heads = {name: getattr(self, f"head_{name}").as_value() for name in self.loads}
+        return reduce(or_, (Mux(starts[name], head, 0) for name, head in heads.items()))
 
     def _reads(
         self, m: Module, begins: ValueLike, queue: ValueLike, head: Signal, transfer: data.View
@@ -170,7 +171,8 @@ class Dma(wiring.Component):
             }
         )
         line = m.submodules.reading = fifo.SyncFIFO(width=entry.size, depth=self.depth)
-        new, old, there = Signal(entry), Signal(entry), Signal()
+        new, following, old = Signal(entry), Signal(entry), Signal(entry)
+        waits, there = Signal(), Signal()  # a job follows, one is under way
         shift = (self.bus_bytes - 1).bit_length()
         m.d.comb += [
             new.queue.eq(queue),
@@ -194,19 +196,24 @@ class Dma(wiring.Component):
             out.data.eq(self.axi.r.payload.data),
         ]
         done, ends = Signal(len(self.loads)), Signal()
-        m.d.comb += line.r_en.eq(~there | ends)
+        goes_on = ~there | ends
+        # What follows has been read before, which keeps the end of a job from the list.
+        m.d.comb += line.r_en.eq(~waits)
+        m.d.sync += waits.eq(Mux(waits, ~goes_on, line.r_rdy))
+        with m.If(~waits):
+            m.d.sync += following.eq(line.r_data)
         with m.If(self.loaded.valid & self.loaded.ready):
             word.step()
             with m.If(word.is_last):
                 row.step()
             with m.If(out.last):
                 m.d.comb += [ends.eq(1), done.eq(old.queue)]
-        with m.If(line.r_en):
-            following = data.View(entry, line.r_data)
+        with m.If(goes_on):
             word.begin(following.before_word, following.single_word)
             row.begin(following.before_row, following.single_row)
-            m.d.sync += [old.eq(following), there.eq(line.r_rdy)]
-        return delayed(m, done, len(self.loads), SLACK - 1), line.level < self.depth - ROOM
+            m.d.sync += [old.eq(following), there.eq(waits)]
+        # Jobs are written here a cycle later than in other lists.
+        return delayed(m, done, len(self.loads), SLACK - 1), line.level < self.depth - ROOM - 1
 
     def _writes(
         self, m: Module, bursts: Bursts, taken: ValueLike, queue: ValueLike
@@ -226,7 +233,7 @@ class Dma(wiring.Component):
         with m.If(sending.r_en):
             m.d.sync += [
                 there.eq(sending.r_rdy),
-                sender.eq(following.queue),
+                sender.eq(Mux(sending.r_rdy, following.queue, 0)),
                 left.eq(following.beats_less_1),
                 is_last.eq(following.beats_less_1 == 0),
             ]
@@ -263,7 +270,7 @@ class Dma(wiring.Component):
         ]
         for index, name in enumerate(self.stores):
             sent = getattr(self, f"sent_{name}")
-            with m.If(there & any_asked & sender[index]):
+            with m.If(any_asked & sender[index]):
                 m.d.comb += [
                     sent.ready.eq(leaving.w_rdy),
                     word.eq(sent.valid & leaving.w_rdy),

@@ -30,6 +30,9 @@ _LEFT = ("front.banks", "path.ring", ".linear.")
 _RIGHT = ("accumulators", "drain.constants", "extras", "results")
 """Block RAMs by what they belong to, in their order on either side; others take what is left."""
 
+_FIRST_COLUMN = 1
+"""Group of multipliers in which the array begins: its last sums have not so far to the right."""
+
 _LANE_PRODUCTS = r"lane_(\d+)\."
 
 
@@ -82,19 +85,19 @@ def _products(names: Sequence[str]) -> dict[str, str]:
     }
     columns = 1 + max((column for _, column in elements), default=-1)
     rows = 1 + max((row for row, _ in elements), default=-1)
-    if rows > _PE_SITES * len(_DSP_ROWS) or columns > len(_BLOCKS):
+    if rows > _PE_SITES * len(_DSP_ROWS) or _FIRST_COLUMN + columns > len(_BLOCKS):
         elements, columns = {}, 0
     # As many a row of sites as of the next, the most at the bottom.
     ends = [rows * (line + 1) // len(_DSP_ROWS) for line in range(len(_DSP_ROWS))]
     counts = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
     for (row, column), name in elements.items():
         line, inside = _line(row, counts)
-        places[name] = _dsp(_BLOCKS[column], _DSP_ROWS[line], inside)
+        places[name] = _dsp(_BLOCKS[_FIRST_COLUMN + column], _DSP_ROWS[line], inside)
     lanes = [name for name in names if re.search(_LANE_PRODUCTS, name) and "linear" not in name]
     beside = [
         _dsp(block, row, number)
         for row in reversed(_DSP_ROWS)
-        for block in _BLOCKS[columns:]
+        for block in _BLOCKS[_FIRST_COLUMN + columns :]
         for number in range(len(_DSP_OFFSETS))
     ]
     places |= dict(zip(lanes, beside, strict=False))

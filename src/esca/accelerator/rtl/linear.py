@@ -35,8 +35,10 @@ SUM_LATENCY = 7
 _SUM_STAGES = SUM_LATENCY - 5
 """Stages in which the products of a word become sums of some, before they become one."""
 
-PLACE_LATENCY = FILL_LATENCY
-"""Cycles from a value to its place among the results."""
+PLACE_LATENCY = 1
+"""Cycles from a value to the end of the engine's latency. Its word is in memory
+``FILL_LATENCY - PLACE_LATENCY`` cycles later, before control can start what waited for it.
+"""
 
 SIZES = {"nibbles": 4, "bytes": 8, "words": VALUE_BITS}
 """Bits of a stored value by format."""
@@ -175,7 +177,7 @@ class Linear(wiring.Component):
         m.d.comb += [target[name].eq(held[name]) for name in names]
         late = delayed(m, target, where, sizes.latency - PLACE_LATENCY)
         filled = self._results(m, lane.value, made, first, late)
-        self._keep(m, targets[3], filled, delayed(m, late, where, PLACE_LATENCY))
+        self._keep(m, targets[3], filled, delayed(m, late, where, FILL_LATENCY))
         return m
 
     def _load(
@@ -236,7 +238,7 @@ class Linear(wiring.Component):
     def _results(
         self, m: Module, value: Value, made: Value, first: Value, held: data.View
     ) -> data.View:
-        """Values of one size fill bus words, which are returned, ``PLACE_LATENCY`` later."""
+        """Values of one size fill bus words, which are returned, ``FILL_LATENCY`` later."""
         store = m.submodules.store = self.store_words
         fill = m.submodules.fill = WordFill(self.sizes.bus_bytes, store.words)
         written = fill.write

@@ -253,7 +253,7 @@ class Top(wiring.Component):
         word = words.word
         taken, detail = words.taken, words.detail
         m.d.comb += [
-            dma.loaded.ready.eq(~words.coming["loads"] | writes.room),
+            dma.loaded.ready.eq(~words.coming["loads"] | delayed(m, writes.room, 1, 1)),
             path.weights.valid.eq(taken["weights"]),
             path.weights.ring.eq(detail["weights"].ring),
             path.weights.word.eq(word.word),

@@ -4,9 +4,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.word_store import write_shape
 
-FILL_LATENCY = 1
+FILL_LATENCY = 2
 """Cycles from a value to its word."""
 
 
@@ -31,12 +32,13 @@ class WordFill(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Where in its word a value goes; 0 also behind a full one. A cycle later, the word."""
+        """Where in its word a value goes; 0 also behind a full one. The word is a cycle later."""
         m, write = Module(), self.write
         place, before = Signal(range(self.width)), Signal(self.width)
         word, now = Signal(write.address.shape()), Signal(write.address.shape())
         here, filled = Signal.like(place), Signal(self.width)
         shift, fresh, late = Signal.like(place), Signal(), Signal(self.width)
+        fills = Signal()
         begins = self.first | self.row
         end = Signal(range(2 * self.width))
         mask = Cat(self.bits > bit for bit in range(self.width))
@@ -45,17 +47,18 @@ class WordFill(wiring.Component):
             now.eq(Mux(self.first, 0, word + (self.row & (place != 0)))),
             end.eq(here + self.bits),
             filled.eq(Mux(fresh, 0, before) | (late << shift)),
-            write.data.eq(filled),
         ]
         m.d.sync += [
             shift.eq(here),
             fresh.eq(here == 0),
             late.eq(self.value & mask),
-            write.en.eq(self.valid),
-            write.half.eq(self.half),
-            write.address.eq(now),
+            fills.eq(self.valid),
+            write.en.eq(fills),
+            write.half.eq(delayed(m, self.half, 1, 1)),
+            write.address.eq(delayed(m, now, write.address.shape(), 1)),
+            write.data.eq(filled),
         ]
-        with m.If(write.en):
+        with m.If(fills):
             m.d.sync += before.eq(filled)
         with m.If(self.valid):
             m.d.sync += [
