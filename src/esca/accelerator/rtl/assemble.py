@@ -19,14 +19,14 @@ ASSEMBLE_LATENCY = 1
 """Cycles from values to what the banks are to do."""
 
 
-def taken_shape(p: Parameters) -> data.ArrayLayout:
-    """By bank and sub-bank: whether it is written."""
-    return data.ArrayLayout(data.ArrayLayout(1, SUB_BANKS), p.rows)
+def taken_shape() -> data.ArrayLayout:
+    """By half of the banks, the lower first, and sub-bank: whether it is written."""
+    return data.ArrayLayout(data.ArrayLayout(1, SUB_BANKS), 2)
 
 
 class Assemble(wiring.Component):
     """``values`` of all columns, neighbouring channels of one pixel, and their ``target``; a cycle
-    later what the banks are to do, ``writes``, and whether that is anything, ``taken``.
+    later what the banks are to do, ``writes``, and in which of them, ``taken``.
 
     Atoms of a pixel lie in neighbouring banks from a multiple of their number on, so that a bank
     never takes more than one, and in each mode always the same.
@@ -39,7 +39,7 @@ class Assemble(wiring.Component):
                 "values": In(data.ArrayLayout(unsigned(VALUE_BITS), p.columns)),
                 "target": In(target_shape(p, words)),
                 "writes": Out(accesses_shape(p, words)),
-                "taken": Out(taken_shape(p)),
+                "taken": Out(taken_shape()),
             }
         )
 
@@ -48,19 +48,24 @@ class Assemble(wiring.Component):
         m, target = Module(), self.target
         later = Signal(target.shape())
         words = Signal(data.ArrayLayout(WORD_BITS, self.p.rows))
-        m.d.sync += later.eq(target)
+        here, written = Signal(self.p.rows), Signal(data.ArrayLayout(SUB_BANKS, self.p.rows))
+        subs, half = Cat(target.sub == sub for sub in range(SUB_BANKS)), self.p.rows // 2
+        m.d.sync += [
+            later.eq(target),
+            *(one.eq(Mux(here[bank], subs, 0)) for bank, one in enumerate(written)),
+            *(
+                taken.as_value().eq(Mux(banks.any(), subs, 0))
+                for taken, banks in zip(self.taken, (here[:half], here[half:]), strict=True)
+            ),
+        ]
         for (nibbles, two_bytes), count in ATOM_VALUES.items():
             atoms = self._atoms(count, 4 if nibbles else 8)
             group = power_above(len(atoms))
             with m.If((target.nibbles == nibbles) & (target.two_bytes == two_bytes)):
                 for bank in range(self.p.rows):
                     atom = atoms[bank % len(atoms)]
-                    here = target.on & (target.bank >> group == bank >> group)
+                    m.d.comb += here[bank].eq(target.on & (target.bank >> group == bank >> group))
                     m.d.sync += words[bank].eq(atom.replicate(2))
-                    m.d.sync += [
-                        self.taken[bank][sub].eq(here & (target.sub == sub))
-                        for sub in range(SUB_BANKS)
-                    ]
         mask = Mux(later.two_bytes, 3, Mux(later.odd, 2, 1))
         for bank in range(self.p.rows):
             for sub in range(SUB_BANKS):
@@ -68,7 +73,7 @@ class Assemble(wiring.Component):
                 m.d.comb += [
                     access.address.eq(later.word),
                     access.data.eq(words[bank]),
-                    access.write.eq(Mux(self.taken[bank][sub], mask, 0)),
+                    access.write.eq(Mux(written[bank][sub], mask, 0)),
                 ]
         return m
 

@@ -29,7 +29,7 @@ JOBS = 64
 
 
 class BankWrites(wiring.Component):
-    """``first``: what the epilogue does to the banks, ``taken``: which sub-banks. ``placed``
+    """``first``: what the epilogue does to the banks, ``taken``: in which of them. ``placed``
     words, if ``placing``, wait in line; the one in front is written where ``first`` writes to none
     of its sub-banks in the same cycle. ``accesses``: both, ``first`` ``FIRST_LATENCY`` cycles
     later. ``room``: a few more words can wait.
@@ -43,7 +43,7 @@ class BankWrites(wiring.Component):
         super().__init__(
             {
                 "first": In(accesses_shape(p, words)),
-                "taken": In(taken_shape(p)),
+                "taken": In(taken_shape()),
                 "placing": In(1),
                 "placed": In(placed_shape(words, bus_bytes)),
                 "room": Out(1, init=1),
@@ -77,27 +77,21 @@ class BankWrites(wiring.Component):
             ]
         # Whether the word in front meets what comes first is known a cycle ahead, for the one that
         # is there and for the one behind it.
-        half = self.p.rows // 2
-        taken = Cat(
-            Cat(self.taken[bank][sub] for bank in range(begin, begin + half)).any()
-            for begin in (0, half)
-            for sub in range(SUB_BANKS)
-        )
         met = Signal()
-        m.d.sync += met.eq((Mux(line.take, next_goes_to, goes_to) & taken).any())
+        behind = Mux(line.take, next_goes_to, goes_to)
+        m.d.sync += met.eq((behind & self.taken.as_value()).any())
         m.d.comb += writing.eq(valid & ~met)
         for bank in range(self.p.rows):
             value, mask = self._of_bank(bank, front)
-            busy = Signal(SUB_BANKS, name=f"busy_{bank}")
-            m.d.sync += busy.eq(self.taken[bank].as_value())
+            mine = goes_to.word_select(bank // (self.p.rows // 2), SUB_BANKS)
             for index in range(SUB_BANKS):
                 access = self.accesses[bank][index]
                 first = delayed(m, self.first[bank][index], access.shape(), 1)
-                mine = Mux(writing & goes_to[index + SUB_BANKS * (bank >= half)], mask, 0)
+                busy = first.write.any()
                 m.d.sync += [
-                    access.address.eq(Mux(busy[index], first.address, front.address)),
-                    access.data.eq(Mux(busy[index], first.data, value)),
-                    access.write.eq(Mux(busy[index], first.write, mine)),
+                    access.address.eq(Mux(busy, first.address, front.address)),
+                    access.data.eq(Mux(busy, first.data, value)),
+                    access.write.eq(first.write | Mux(writing & mine[index], mask, 0)),
                 ]
         self._results(m, delayed(m, writing & front.last, 1, 1))
         return m

@@ -22,7 +22,7 @@ from a word's arrival to its place in a buffer.
 STORE_LAG = 7
 """Cycles from the first busy one of a store to its first word in ``sent``."""
 
-LEAVING = 2
+LEAVING = 3
 """Cycles from a word that was ``sent`` to the port."""
 
 WORD_LATENCY = 1
@@ -31,7 +31,7 @@ WORD_LATENCY = 1
 ROOM = 3
 """Entries of a list that are free where there is said to be room for one."""
 
-_REQUESTS = 8
+_REQUESTS, _WORDS = 8, 8
 
 STORES = ("stores", "linear_stores")
 
@@ -256,14 +256,15 @@ class Dma(wiring.Component):
             any_asked.eq(more | ((asked != 0) & ~one_left)),
         ]
         # Senders lie far from the port.
-        leaving = m.submodules.leaving = fifo.SyncFIFOBuffered(
-            width=w.payload.shape().size, depth=2 * LEAVING
-        )
-        payload = Signal(w.payload.shape())
+        size = w.payload.shape().size
+        leaving = m.submodules.leaving = fifo.SyncFIFOBuffered(width=size, depth=_WORDS)
+        payload, takes = Signal(w.payload.shape()), Signal()
+        # Three words may come after there is no room for more.
+        m.d.sync += takes.eq(leaving.level < _WORDS - 3)
         m.d.comb += [
             payload.last.eq(is_last),
-            leaving.w_data.eq(payload.as_value()),
-            leaving.w_en.eq(word),
+            leaving.w_data.eq(delayed(m, payload.as_value(), size, 1)),
+            leaving.w_en.eq(delayed(m, word, 1, 1)),
             w.valid.eq(leaving.r_rdy),
             w.payload.eq(leaving.r_data),
             leaving.r_en.eq(w.ready),
@@ -272,8 +273,8 @@ class Dma(wiring.Component):
             sent = getattr(self, f"sent_{name}")
             with m.If(any_asked & sender[index]):
                 m.d.comb += [
-                    sent.ready.eq(leaving.w_rdy),
-                    word.eq(sent.valid & leaving.w_rdy),
+                    sent.ready.eq(takes),
+                    word.eq(sent.valid & takes),
                     payload.data.eq(sent.payload),
                 ]
         done = Signal(count)

@@ -134,7 +134,7 @@ class Drain(wiring.Component):
                 "extras_write": In(self.extras.signature.members["write"].shape),
                 "residual_write": In(residual_write(p, sizes.bus_bytes)),
                 "writes": Out(accesses_shape(p, sizes.bank_words)),
-                "taken": Out(taken_shape(p)),
+                "taken": Out(taken_shape()),
                 "store_start": In(1),
                 "store": In(STORE),
                 "sent": Out(stream.Signature(8 * sizes.bus_bytes)),

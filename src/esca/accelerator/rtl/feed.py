@@ -166,9 +166,9 @@ class Feed(wiring.Component):
             done.eq(ends & last_tile),
             self.ending.eq(early & last_tile),
             self.resulting.eq(early & fresh),
-            self.alarm.eq((self.head & (room | pushing)) | (self.start & busy & ~done)),
         ]
         m.d.sync += [
+            self.alarm.eq((self.head & (room | pushing)) | (self.start & busy & ~done)),
             line.eq(line - active),
             pushing.eq(active & ~ends),
             room.eq((room | self.head) & ~begins),

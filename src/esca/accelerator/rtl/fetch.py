@@ -6,10 +6,12 @@ from operator import or_
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, ValueLike
 from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.axi import ADDRESS_BITS, PAGE_BYTES, Axi
+from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.commands import CommandQueue
 from esca.accelerator.rtl.records import WORD_BITS, record_words
 
@@ -62,26 +64,40 @@ class RecordStream(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Beats shift in from above, the lowest first."""
+        """Beats wait in a memory, which has room for what was asked for, and shift in from above,
+        the lowest first.
+        """
         m = Module()
-        line = m.submodules.line = fifo.SyncFIFOBuffered(width=_BEAT_BITS, depth=self.depth)
+        m.submodules.memory = memory = Memory(shape=_BEAT_BITS, depth=self.depth, init=[])
+        source, target = memory.read_port(), memory.write_port()
+        level, reads, there = Signal(range(self.depth + 1)), Signal(), Signal()
         free = Signal(range(self.depth + 1), init=self.depth)
         held, count = Signal(self.beats * _BEAT_BITS), Signal(range(self.beats + 1))
         full, take = Signal(), Signal()
+        asked = Mux(self.asked, self.beats, 0)
         m.d.comb += [
-            take.eq(line.r_rdy & ~full),
-            line.r_en.eq(take),
-            line.w_en.eq(self.put),
-            line.w_data.eq(self.beat),
+            target.en.eq(self.put),
+            target.data.eq(self.beat),
+            take.eq(there & ~full),
+            reads.eq((level != 0) & (~there | take)),
+            source.en.eq(reads),
             self.record.valid.eq(full),
             self.record.payload.eq(held[: self.layout.size]),
             self.room.eq(free >= self.beats),
             self.empty.eq((free == self.depth) & (count == 0)),
         ]
-        m.d.sync += free.eq(free + take - Mux(self.asked, self.beats, 0))
+        m.d.sync += [
+            target.addr.eq(target.addr + self.put),
+            source.addr.eq(source.addr + reads),
+            level.eq(level + self.put - reads),
+            there.eq(reads | (there & ~take)),
+            # A cycle old, which nobody sees: who asks looks two cycles later.
+            free.eq(free + delayed(m, take, 1, 1) - delayed(m, asked, asked.shape(), 1)),
+        ]
+        beat = uncollided(m, platform, source, target)
         with m.If(take):
             m.d.sync += [
-                held.eq(Cat(held[_BEAT_BITS:], line.r_data)),
+                held.eq(Cat(held[_BEAT_BITS:], beat)),
                 count.eq(count + 1),
                 full.eq(count == self.beats - 1),
             ]

@@ -253,7 +253,8 @@ class Top(wiring.Component):
         word = words.word
         taken, detail = words.taken, words.detail
         m.d.comb += [
-            dma.loaded.ready.eq(~words.coming["loads"] | delayed(m, writes.room, 1, 1)),
+            # Whoever takes the word: a choice among queues would be on the way to the port.
+            dma.loaded.ready.eq(delayed(m, writes.room, 1, 1)),
             path.weights.valid.eq(taken["weights"]),
             path.weights.ring.eq(detail["weights"].ring),
             path.weights.word.eq(word.word),
@@ -297,12 +298,11 @@ class _Jobs:
 
 @dataclass(frozen=True)
 class _Words:
-    """By queue of loads: the word that comes is one of its jobs'. A cycle later the ``word``
-    itself; by queue that it was taken, and what its job's record says.
+    """A ``word`` that came the cycle before; by queue of loads, that one of its jobs took it, and
+    what its job's record says.
     """
 
     word: Any
-    coming: Mapping[str, Value]
     taken: Mapping[str, Value]
     detail: Mapping[str, data.View]
 
@@ -318,12 +318,10 @@ def _connect(m: Module, sender: Any, taker: Any) -> None:
 
 def _words(m: Module, dma: Any, queues: Sequence[CommandQueue]) -> _Words:
     comes, loads = dma.loaded.payload, [queue for queue in queues if queue.name not in STORES]
-    coming = {queue.name: comes.queue[number] for number, queue in enumerate(loads)}
     taken = delayed(m, dma.loaded.valid & dma.loaded.ready, 1, WORD_LATENCY)
     word = delayed(m, comes, comes.shape(), WORD_LATENCY)
     return _Words(
         word,
-        coming,
         {queue.name: taken & word.queue[number] for number, queue in enumerate(loads)},
         {q.name: data.View(q.payload, word.detail[: q.payload.size]) for q in loads},
     )
