@@ -1,21 +1,22 @@
 """A queue in block RAM whose words leave through registers."""
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import fifo, wiring
+from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.collisions import uncollided
-
-DEEP_LATENCY = 5
-"""Cycles from a word that is put in to the first in which it can be taken."""
+from esca.accelerator.rtl.near_fifo import NEAR_LATENCY, NearFifo
 
 _READ = 2
 """Cycles from an address to its word behind the memory's register."""
 
+DEEP_LATENCY = 1 + _READ + NEAR_LATENCY
+"""Cycles from a word that is put in to the first in which it can be taken."""
+
 _NEAR = 8
-"""Words that wait in registers: more than are on their way there when the first is not taken."""
+"""Words that wait behind it: more than are on their way there when the first is not taken."""
 
 
 class DeepFifo(wiring.Component):
@@ -43,7 +44,7 @@ class DeepFifo(wiring.Component):
         """The memory is read ahead into a short queue."""
         m = Module()
         m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[])
-        m.submodules.near = near = fifo.SyncFIFOBuffered(width=self.width, depth=_NEAR)
+        m.submodules.near = near = NearFifo(self.width, _NEAR)
         source, target = memory.read_port(), memory.write_port()
         room = Signal(range(_NEAR + 1), init=_NEAR)
         asking = Signal()
@@ -51,13 +52,13 @@ class DeepFifo(wiring.Component):
             target.data.eq(self.word),
             target.en.eq(self.put),
             asking.eq((self.level != 0) & (room != 0)),
-            near.w_data.eq(delayed(m, uncollided(m, platform, source, target), self.width, 1)),
-            near.w_en.eq(delayed(m, asking, 1, _READ)),
-            self.there.eq(near.r_rdy),
-            self.first.eq(near.r_data),
-            near.r_en.eq(self.take),
+            near.word.eq(delayed(m, uncollided(m, platform, source, target), self.width, 1)),
+            near.put.eq(delayed(m, asking, 1, _READ)),
+            self.there.eq(near.there),
+            self.first.eq(near.first),
+            near.take.eq(self.take),
         ]
-        taken = self.take & near.r_rdy
+        taken = self.take & near.there
         m.d.sync += [
             target.addr.eq(target.addr + self.put),
             source.addr.eq(source.addr + asking),

@@ -13,6 +13,7 @@ from esca.accelerator.rtl.axi import Axi
 from esca.accelerator.rtl.bursts import ROW_BITS, SETUP, TRANSFER, Bursts
 from esca.accelerator.rtl.commands import CommandQueue
 from esca.accelerator.rtl.counters import Count
+from esca.accelerator.rtl.near_fifo import NEAR_LATENCY, NearFifo
 
 SLACK = 16
 """Cycles of the configured latency of DRAM that are the chip's own: on the way to the port, and
@@ -22,7 +23,7 @@ from a word's arrival to its place in a buffer.
 STORE_LAG = 7
 """Cycles from the first busy one of a store to its first word in ``sent``."""
 
-LEAVING = 3
+LEAVING = 1 + NEAR_LATENCY
 """Cycles from a word that was ``sent`` to the port."""
 
 WORD_LATENCY = 1
@@ -257,17 +258,17 @@ class Dma(wiring.Component):
         ]
         # Senders lie far from the port.
         size = w.payload.shape().size
-        leaving = m.submodules.leaving = fifo.SyncFIFOBuffered(width=size, depth=_WORDS)
+        leaving = m.submodules.leaving = NearFifo(size, _WORDS)
         payload, takes = Signal(w.payload.shape()), Signal()
         # Three words may come after there is no room for more.
         m.d.sync += takes.eq(leaving.level < _WORDS - 3)
         m.d.comb += [
             payload.last.eq(is_last),
-            leaving.w_data.eq(delayed(m, payload.as_value(), size, 1)),
-            leaving.w_en.eq(delayed(m, word, 1, 1)),
-            w.valid.eq(leaving.r_rdy),
-            w.payload.eq(leaving.r_data),
-            leaving.r_en.eq(w.ready),
+            leaving.word.eq(delayed(m, payload.as_value(), size, 1)),
+            leaving.put.eq(delayed(m, word, 1, 1)),
+            w.valid.eq(leaving.there),
+            w.payload.eq(leaving.first),
+            leaving.take.eq(w.ready),
         ]
         for index, name in enumerate(self.stores):
             sent = getattr(self, f"sent_{name}")

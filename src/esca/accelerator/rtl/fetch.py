@@ -6,13 +6,12 @@ from operator import or_
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, ValueLike
 from amaranth.lib import data, fifo, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.axi import ADDRESS_BITS, PAGE_BYTES, Axi
-from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.commands import CommandQueue
+from esca.accelerator.rtl.near_fifo import NearFifo
 from esca.accelerator.rtl.records import WORD_BITS, record_words
 
 BEAT_WORDS = 4
@@ -64,40 +63,28 @@ class RecordStream(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Beats wait in a memory, which has room for what was asked for, and shift in from above,
-        the lowest first.
-        """
+        """Beats wait in a queue with room for what was asked for; the lowest shifts in first."""
         m = Module()
-        m.submodules.memory = memory = Memory(shape=_BEAT_BITS, depth=self.depth, init=[])
-        source, target = memory.read_port(), memory.write_port()
-        level, reads, there = Signal(range(self.depth + 1)), Signal(), Signal()
+        line = m.submodules.line = NearFifo(_BEAT_BITS, self.depth)
         free = Signal(range(self.depth + 1), init=self.depth)
         held, count = Signal(self.beats * _BEAT_BITS), Signal(range(self.beats + 1))
         full, take = Signal(), Signal()
         asked = Mux(self.asked, self.beats, 0)
         m.d.comb += [
-            target.en.eq(self.put),
-            target.data.eq(self.beat),
-            take.eq(there & ~full),
-            reads.eq((level != 0) & (~there | take)),
-            source.en.eq(reads),
+            take.eq(line.there & ~full),
+            line.take.eq(~full),
+            line.put.eq(self.put),
+            line.word.eq(self.beat),
             self.record.valid.eq(full),
             self.record.payload.eq(held[: self.layout.size]),
             self.room.eq(free >= self.beats),
             self.empty.eq((free == self.depth) & (count == 0)),
         ]
-        m.d.sync += [
-            target.addr.eq(target.addr + self.put),
-            source.addr.eq(source.addr + reads),
-            level.eq(level + self.put - reads),
-            there.eq(reads | (there & ~take)),
-            # A cycle old, which nobody sees: who asks looks two cycles later.
-            free.eq(free + delayed(m, take, 1, 1) - delayed(m, asked, asked.shape(), 1)),
-        ]
-        beat = uncollided(m, platform, source, target)
+        # A cycle old, which nobody sees: who asks looks two cycles later.
+        m.d.sync += free.eq(free + delayed(m, take, 1, 1) - delayed(m, asked, asked.shape(), 1))
         with m.If(take):
             m.d.sync += [
-                held.eq(Cat(held[_BEAT_BITS:], beat)),
+                held.eq(Cat(held[_BEAT_BITS:], line.first)),
                 count.eq(count + 1),
                 full.eq(count == self.beats - 1),
             ]
@@ -196,32 +183,35 @@ class Fetch(wiring.Component):
         sends, held, rest = Signal(request), Signal(request), Signal(_BEATS)
         room = Signal()
         inside = PAGE_BYTES // BEAT_BYTES
+        low = inside.bit_length() - 1
         end, here = Signal(range(2 * inside)), Signal(range(inside + 1))
+        next_page = Signal(_BEAT_ADDRESS - low)
         payload = self.axi.ar.payload
         ready, crosses = Signal(), Signal()
         m.d.comb += [
             room.eq(~held.valid | (ready & self.axi.ar.ready & ~crosses)),
-            end.eq(held.address[: inside.bit_length() - 1] + held.beats),
             self.axi.ar.valid.eq(ready),
             payload.address.eq(held.address << _BEAT_SHIFT),
             payload.beats_less_1.eq(here - 1),
         ]
         with m.If(sends.valid):
-            m.d.sync += [held.eq(sends), ready.eq(0)]
+            m.d.sync += [held.eq(sends), ready.eq(0), end.eq(sends.address[:low] + sends.beats)]
         with m.Elif(held.valid & ~ready):
             # What is left of a request behind a page's end is shorter than a page.
             m.d.sync += [
                 ready.eq(1),
                 crosses.eq(end > inside),
-                here.eq(held.beats - Mux(end > inside, end - inside, 0)),
+                here.eq(Mux(end > inside, inside - held.address[:low], held.beats)),
                 rest.eq(end - inside),
+                next_page.eq(held.address[low:] + 1),
             ]
         with m.Elif(ready & self.axi.ar.ready):
             m.d.sync += [
                 ready.eq(0),
                 held.valid.eq(crosses),
-                held.address.eq(held.address + here),
+                held.address.eq(next_page << low),
                 held.beats.eq(rest),
+                end.eq(rest),
             ]
         return sends, room
 

@@ -13,6 +13,7 @@ from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.counters import Count
 from esca.accelerator.rtl.drain_records import FORMATS, STORE
 from esca.accelerator.rtl.modules import place
+from esca.accelerator.rtl.near_fifo import NEAR_LATENCY, NearFifo
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.place_results import runs_shape, slots
 from esca.accelerator.rtl.requantize import VALUE_BITS
@@ -26,7 +27,7 @@ AHEAD = 16
 READ_CYCLES = 5
 """Cycles from asking for a word to its place among those."""
 
-SENT_LATENCY = READ_CYCLES + 3
+SENT_LATENCY = READ_CYCLES + 1 + NEAR_LATENCY
 """Cycles from the start of a store to its first word."""
 
 LEAST_LEAD, MOST_LEAD = 2, 4
@@ -208,7 +209,7 @@ class Results(wiring.Component):
     def _read(self, m: Module, banks: Sequence[Sequence[Slot]]) -> None:
         """Rows of words, from even and odd memories in turn."""
         line = m.submodules.stores = fifo.SyncFIFO(width=STORE.size, depth=4)
-        out = m.submodules.sending = fifo.SyncFIFOBuffered(width=8 * self.bus_bytes, depth=AHEAD)
+        out = m.submodules.sending = NearFifo(8 * self.bus_bytes, AHEAD)
         m.d.comb += [line.w_data.eq(self.store.as_value()), line.w_en.eq(self.start)]
         busy, held = Signal(), Signal(STORE)
         row, beat = Count(m, 12, "row"), Count(m, 16, "beat")
@@ -218,7 +219,7 @@ class Results(wiring.Component):
         asking, ends = Signal(), Signal()
         m.d.comb += [
             # A cycle old, which is why there is one word more on its way.
-            asking.eq(busy & delayed(m, out.w_level < AHEAD - READ_CYCLES - 1, 1, 1)),
+            asking.eq(busy & delayed(m, out.level < AHEAD - READ_CYCLES - 1, 1, 1)),
             ends.eq(asking & beat.is_last & row.is_last),
             line.r_en.eq(~busy | ends),
         ]
@@ -251,12 +252,12 @@ class Results(wiring.Component):
             found = [Mux(odd, b.found, a.found) for a, b in zip(*banks, strict=True)]
         word = Mux(tens, _tens(found), Cat(one[:8] for one in found))
         part = delayed(m, beat.value[:inner], inner, READ_CYCLES - 2)
-        m.d.sync += out.w_data.eq(word.word_select(part, 8 * self.bus_bytes))
+        m.d.sync += out.word.eq(word.word_select(part, 8 * self.bus_bytes))
         m.d.comb += [
-            out.w_en.eq(delayed(m, asking, 1, READ_CYCLES - 1)),
-            self.sent.valid.eq(out.r_rdy),
-            self.sent.payload.eq(out.r_data),
-            out.r_en.eq(self.sent.ready),
+            out.put.eq(delayed(m, asking, 1, READ_CYCLES - 1)),
+            self.sent.valid.eq(out.there),
+            self.sent.payload.eq(out.first),
+            out.take.eq(self.sent.ready),
         ]
 
 

@@ -10,6 +10,7 @@ from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.counters import Count
 from esca.accelerator.rtl.drain_records import STORE
+from esca.accelerator.rtl.near_fifo import NearFifo
 from esca.accelerator.rtl.results import AHEAD, READ_CYCLES, count_rows
 
 
@@ -41,7 +42,7 @@ class WordStore(wiring.Component):
         m = Module()
         width = 8 * self.bus_bytes
         line = m.submodules.stores = fifo.SyncFIFO(width=STORE.size, depth=4)
-        out = m.submodules.sending = fifo.SyncFIFOBuffered(width=width, depth=AHEAD)
+        out = m.submodules.sending = NearFifo(width, AHEAD)
         busy, held = Signal(), Signal(STORE)
         address, word, row = Signal(range(self.words)), Count(m, 16, "word"), Count(m, 12, "row")
         asking, ends, next_store = Signal(), Signal(), data.View(STORE, line.r_data)
@@ -52,14 +53,14 @@ class WordStore(wiring.Component):
             line.w_data.eq(self.store.as_value()),
             line.w_en.eq(self.start),
             # A cycle old, which is why there is one word more on its way.
-            asking.eq(busy & delayed(m, out.w_level < AHEAD - READ_CYCLES - 1, 1, 1)),
+            asking.eq(busy & delayed(m, out.level < AHEAD - READ_CYCLES - 1, 1, 1)),
             ends.eq(asking & word.is_last & row.is_last),
             line.r_en.eq(~busy | ends),
-            out.w_data.eq(delayed(m, taken, width, 2)),
-            out.w_en.eq(delayed(m, asking, 1, READ_CYCLES - 1)),
-            self.sent.valid.eq(out.r_rdy),
-            self.sent.payload.eq(out.r_data),
-            out.r_en.eq(self.sent.ready),
+            out.word.eq(delayed(m, taken, width, 2)),
+            out.put.eq(delayed(m, asking, 1, READ_CYCLES - 1)),
+            self.sent.valid.eq(out.there),
+            self.sent.payload.eq(out.first),
+            out.take.eq(self.sent.ready),
         ]
         with m.If(asking):
             m.d.sync += address.eq(address + 1)
