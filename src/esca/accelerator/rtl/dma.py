@@ -171,7 +171,7 @@ class Dma(wiring.Component):
                 "detail": self.detail,
             }
         )
-        line = m.submodules.reading = fifo.SyncFIFO(width=entry.size, depth=self.depth)
+        line = m.submodules.reading = NearFifo(entry.size, self.depth)
         new, following, old = Signal(entry), Signal(entry), Signal(entry)
         waits, there = Signal(), Signal()  # a job follows, one is under way
         shift = (self.bus_bytes - 1).bit_length()
@@ -182,8 +182,8 @@ class Dma(wiring.Component):
             new.single_row.eq(transfer.rows == 1),
             new.single_word.eq(transfer.row_bytes <= self.bus_bytes),
             new.detail.eq(head),
-            line.w_data.eq(delayed(m, new.as_value(), entry.size, 1)),
-            line.w_en.eq(delayed(m, begins & queue.any(), 1, 1)),
+            line.word.eq(delayed(m, new.as_value(), entry.size, 1)),
+            line.put.eq(delayed(m, begins & queue.any(), 1, 1)),
         ]
         out, word, row = self.loaded.payload, Count(m, ROW_BITS, "word"), Count(m, 12, "row")
         m.d.comb += [
@@ -199,10 +199,10 @@ class Dma(wiring.Component):
         done, ends = Signal(len(self.loads)), Signal()
         goes_on = ~there | ends
         # What follows has been read before, which keeps the end of a job from the list.
-        m.d.comb += line.r_en.eq(~waits)
-        m.d.sync += waits.eq(Mux(waits, ~goes_on, line.r_rdy))
+        m.d.comb += line.take.eq(~waits)
+        m.d.sync += waits.eq(Mux(waits, ~goes_on, line.there))
         with m.If(~waits):
-            m.d.sync += following.eq(line.r_data)
+            m.d.sync += following.eq(line.first)
         with m.If(self.loaded.valid & self.loaded.ready):
             word.step()
             with m.If(word.is_last):

@@ -137,10 +137,9 @@ class Fetch(wiring.Component):
         m.d.sync += rests.eq(Cat(rest != 0 for rest in left))
         wanted = rests & Cat(line.room for line in lines)
         later = wants & behind
-        first = Mux(later.any(), later, wants)
         ask = Signal()
         m.d.comb += ask.eq(steps[2] & chosen.any())
-        m.d.sync += [wants.eq(wanted), chosen.eq(first & -first)]
+        m.d.sync += [wants.eq(wanted), chosen.eq(Mux(later.any(), later & -later, wants & -wants))]
         with m.If(ask):
             m.d.sync += behind.eq(~(chosen | (chosen - 1)))
         m.d.comb += [
