@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, ValueLike
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,8 +23,10 @@ from a word's arrival to its place in a buffer.
 STORE_LAG = 7
 """Cycles from the first busy one of a store to its first word in ``sent``."""
 
-LEAVING = 1 + NEAR_LATENCY
-"""Cycles from a word that was ``sent`` to the port."""
+COMING = LEAVING = 1 + NEAR_LATENCY
+"""Cycles from a word that was ``sent`` to its turn, and from there to the port: senders, the words
+of both and the port lie far from each other, so that a queue stands at either end.
+"""
 
 WORD_LATENCY = 1
 """Cycles from a word that was taken to where it is shared out."""
@@ -32,7 +34,7 @@ WORD_LATENCY = 1
 ROOM = 3
 """Entries of a list that are free where there is said to be room for one."""
 
-_REQUESTS, _WORDS = 8, 8
+_REQUESTS, _WORDS, _UNDER_WAY = 8, 8, 3
 
 STORES = ("stores", "linear_stores")
 
@@ -140,8 +142,8 @@ class Dma(wiring.Component):
         """Who sends may reuse its buffer when a store ends: turns keep so close to the words that
         are taken that those behind are with the sender already.
         """
-        lag = Signal(range(STORE_LAG + 2))
-        m.d.comb += bursts.hold.eq(stores & (lag > STORE_LAG))
+        lag = Signal(range(STORE_LAG + COMING + 2))
+        m.d.comb += bursts.hold.eq(stores & (lag > STORE_LAG + COMING))
         m.d.sync += lag.eq(lag + (bursts.turn & stores) - sent)
 
     def _asked(self, m: Module, name: str) -> data.View:
@@ -216,6 +218,21 @@ class Dma(wiring.Component):
         # Jobs are written here a cycle later than in other lists.
         return delayed(m, done, len(self.loads), SLACK - 1), line.level < self.depth - ROOM - 1
 
+    def _queue(
+        self, m: Module, name: str, word: ValueLike, put: ValueLike
+    ) -> tuple[NearFifo, Signal]:
+        """A queue behind a register, and whether it has room, a cycle old: so many words may come
+        after there is none.
+        """
+        size, room = len(Value.cast(word)), Signal()
+        queue = m.submodules[name] = NearFifo(size, _WORDS)
+        m.d.comb += [
+            queue.word.eq(delayed(m, word, size, 1)),
+            queue.put.eq(delayed(m, put, 1, 1)),
+        ]
+        m.d.sync += room.eq(queue.level < _WORDS - _UNDER_WAY)
+        return queue, room
+
     def _writes(
         self, m: Module, bursts: Bursts, taken: ValueLike, queue: ValueLike
     ) -> tuple[ValueLike, ValueLike, ValueLike]:
@@ -256,30 +273,26 @@ class Dma(wiring.Component):
             asked.eq(asked + more - burst_ends),
             any_asked.eq(more | ((asked != 0) & ~one_left)),
         ]
-        # Senders lie far from the port.
-        size = w.payload.shape().size
-        leaving = m.submodules.leaving = NearFifo(size, _WORDS)
-        payload, takes = Signal(w.payload.shape()), Signal()
-        # Three words may come after there is no room for more.
-        m.d.sync += takes.eq(leaving.level < _WORDS - 3)
+        payload = Signal(w.payload.shape())
+        leaving, takes = self._queue(m, "leaving", payload.as_value(), word)
         m.d.comb += [
             payload.last.eq(is_last),
-            leaving.word.eq(delayed(m, payload.as_value(), size, 1)),
-            leaving.put.eq(delayed(m, word, 1, 1)),
             w.valid.eq(leaving.there),
             w.payload.eq(leaving.first),
             leaving.take.eq(w.ready),
         ]
         for index, name in enumerate(self.stores):
             sent = getattr(self, f"sent_{name}")
+            coming, sent_room = self._queue(m, name, sent.payload, sent.valid & sent.ready)
+            m.d.comb += sent.ready.eq(sent_room)
             with m.If(any_asked & sender[index]):
                 m.d.comb += [
-                    sent.ready.eq(takes),
-                    word.eq(sent.valid & takes),
-                    payload.data.eq(sent.payload),
+                    coming.take.eq(takes),
+                    word.eq(coming.there & takes),
+                    payload.data.eq(coming.first),
                 ]
         done = Signal(count)
         m.d.comb += [self.axi.b.ready.eq(1), acked.r_en.eq(self.axi.b.valid)]
         with m.If(self.axi.b.valid & end.last):
             m.d.comb += done.eq(end.queue)
-        return delayed(m, done, count, SLACK + SETUP - STORE_LAG - LEAVING), room, word
+        return delayed(m, done, count, SLACK + SETUP - STORE_LAG - COMING - LEAVING), room, word
