@@ -143,7 +143,7 @@ class Bursts(wiring.Component):
         with m.If(steps[0]):
             m.d.sync += [
                 row.eq(given.dram >> shift),
-                row_words.eq((given.row_bytes + self.bus_bytes - 1) >> shift),
+                row_words.eq((given.row_bytes + (self.bus_bytes - 1)) >> shift),
                 pitch.eq(given.pitch >> shift),
                 rows.eq(given.rows),
                 last.eq(given.rows == 1),

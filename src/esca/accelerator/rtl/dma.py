@@ -180,7 +180,7 @@ class Dma(wiring.Component):
         m.d.comb += [
             new.queue.eq(queue),
             new.before_row.eq(transfer.rows - 2),
-            new.before_word.eq((transfer.row_bytes - 1 - self.bus_bytes) >> shift),
+            new.before_word.eq((transfer.row_bytes - (self.bus_bytes + 1)) >> shift),
             new.single_row.eq(transfer.rows == 1),
             new.single_word.eq(transfer.row_bytes <= self.bus_bytes),
             new.detail.eq(head),

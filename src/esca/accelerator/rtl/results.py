@@ -236,7 +236,7 @@ class Results(wiring.Component):
                 busy.eq(line.r_rdy),
                 held.eq(next_store),
                 row_words.eq(
-                    (next_store.row_bytes + self.word_bytes - 1) >> power_above(self.word_bytes)
+                    (next_store.row_bytes + (self.word_bytes - 1)) >> power_above(self.word_bytes)
                 ),
                 first.eq(Mux(next_store.half, self.words // 2, 0)),
             ]
@@ -264,7 +264,7 @@ class Results(wiring.Component):
 def count_rows(words: Count, rows: Count, store: data.View, bus_bytes: int) -> None:
     """Begin to count bus words of the rows of a ``store``, and its rows."""
     shift = power_above(bus_bytes)
-    words.begin((store.row_bytes - 1 - bus_bytes) >> shift, store.row_bytes <= bus_bytes)
+    words.begin((store.row_bytes - (bus_bytes + 1)) >> shift, store.row_bytes <= bus_bytes)
     rows.begin(store.rows - 2, store.rows == 1)
 
 
