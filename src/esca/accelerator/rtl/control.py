@@ -116,6 +116,6 @@ class Control(wiring.Component):
                 ]
                 # Nobody is chosen while a job is busy, so it is the same one a cycle later.
                 m.d.sync += ending[place[name]].eq(current[slot] & self.ending[number])
-            # Who is chosen is chosen where nobody is left.
+            # One is chosen only where none is busy any more.
             m.d.sync += current.eq(order.grant | Mux(last, 0, current))
         return m

@@ -34,7 +34,11 @@ WORD_LATENCY = 1
 ROOM = 3
 """Entries of a list that are free where there is said to be room for one."""
 
-_REQUESTS, _WORDS, _UNDER_WAY = 8, 8, 3
+_REQUESTS = 8
+"""Requests that wait at the port."""
+
+_WORDS, _UNDER_WAY = 8, 3
+"""Words of stores that wait in a queue, and those that come after it has no room."""
 
 STORES = ("stores", "linear_stores")
 
@@ -221,8 +225,8 @@ class Dma(wiring.Component):
     def _queue(
         self, m: Module, name: str, word: ValueLike, put: ValueLike
     ) -> tuple[NearFifo, Signal]:
-        """A queue behind a register, and whether it has room, a cycle old: so many words may come
-        after there is none.
+        """A queue behind a register, and whether it has room, a cycle old: ``_UNDER_WAY`` words may
+        come when it says that there is none.
         """
         size, room = len(Value.cast(word)), Signal()
         queue = m.submodules[name] = NearFifo(size, _WORDS)

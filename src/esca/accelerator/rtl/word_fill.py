@@ -14,7 +14,8 @@ FILL_LATENCY = 2
 class WordFill(wiring.Component):
     """``value``, the lowest ``bits`` of it, follows what came before, if ``valid``; no value lies
     in two words. ``first``: it is the first of its job, at word 0 of ``half``; ``row``: it begins
-    a new word. The word as far as it is full is in ``write`` ``FILL_LATENCY`` later.
+    a new word. The word as far as it is full is in ``write`` ``FILL_LATENCY`` cycles
+    later.
     """
 
     def __init__(self, bus_bytes: int, words: int) -> None:
