@@ -3,11 +3,10 @@
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.collisions import uncollided
-from esca.accelerator.rtl.near_fifo import NEAR_LATENCY, NearFifo
+from esca.accelerator.rtl.near_fifo import NEAR_LATENCY, NearFifo, queue_ports
 
 _READ = 2
 """Cycles from an address to its word behind the memory's register."""
@@ -29,16 +28,7 @@ class DeepFifo(wiring.Component):
 
     def __init__(self, width: int, depth: int) -> None:
         self.width, self.depth = width, depth
-        super().__init__(
-            {
-                "put": In(1),
-                "word": In(width),
-                "level": Out(range(depth + 1)),
-                "there": Out(1),
-                "first": Out(width),
-                "take": In(1),
-            }
-        )
+        super().__init__(queue_ports(width, depth))
 
     def elaborate(self, platform: object) -> Module:
         """The memory is read ahead into a short queue."""

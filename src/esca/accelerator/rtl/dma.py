@@ -102,16 +102,16 @@ class Dma(wiring.Component):
         current = Signal(len(names))
         head = Signal(self.detail)
         transfer = Signal(TRANSFER)
+        stores = Signal()  # the one under way does
         with m.If(bursts.start):
             m.d.sync += [current.eq(self.start), head.eq(self._chosen_detail(starts))]
             m.d.sync += transfer.eq(bursts.transfer)
+            m.d.sync += stores.eq(Cat(starts[name] for name in self.stores).any())
         asked = [Mux(starts[name], self._asked(m, name).as_value(), 0) for name in names]
         m.d.comb += bursts.transfer.eq(reduce(or_, asked))
         of = dict(zip(names, current, strict=True))
         loading = Cat(of[name] for name in self.loads)
-        storing, stores = Cat(of[name] for name in self.stores), Signal()
-        with m.If(bursts.start):
-            m.d.sync += stores.eq(Cat(starts[name] for name in self.stores).any())
+        storing = Cat(of[name] for name in self.stores)
         taken = bursts.bursts.valid & bursts.bursts.ready
         fresh = Signal()  # no burst of the job has left
         with m.If(bursts.start):

@@ -241,19 +241,18 @@ class Linear(wiring.Component):
         """Values of one size fill bus words, which are returned, ``FILL_LATENCY`` later."""
         store = m.submodules.store = self.store_words
         fill = m.submodules.fill = WordFill(self.sizes.bus_bytes, store.words)
-        written = fill.write
         m.d.comb += [
             fill.valid.eq(made),
             fill.first.eq(first),
             fill.half.eq(held.results),
             fill.bits.eq(Array(SIZES.get(name, 8) for name in FORMATS)[held.format]),
             fill.value.eq(value),
-            store.writes[0].eq(written),
+            store.writes[0].eq(fill.write),
             store.start.eq(self.store_start),
             store.store.eq(self.store),
         ]
         wiring.connect(m, wiring.flipped(self.sent), store.sent)
-        return written
+        return fill.write
 
     def _keep(self, m: Module, port: WritePort, written: data.View, held: data.View) -> None:
         """Results are operands of the next layer, too."""

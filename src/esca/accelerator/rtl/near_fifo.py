@@ -3,12 +3,24 @@
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from esca.accelerator.rtl.collisions import uncollided
 
 NEAR_LATENCY = 2
 """Cycles from a word that is put in to the first in which it can be taken."""
+
+
+def queue_ports(width: int, depth: int) -> dict[str, Member]:
+    """Of a queue of words of ``width``, up to ``depth`` of which wait in a memory."""
+    return {
+        "put": In(1),
+        "word": In(width),
+        "level": Out(range(depth + 1)),
+        "there": Out(1),
+        "first": Out(width),
+        "take": In(1),
+    }
 
 
 class NearFifo(wiring.Component):
@@ -22,16 +34,7 @@ class NearFifo(wiring.Component):
 
     def __init__(self, width: int, depth: int) -> None:
         self.width, self.depth = width, depth
-        super().__init__(
-            {
-                "put": In(1),
-                "word": In(width),
-                "level": Out(range(depth + 1)),
-                "there": Out(1),
-                "first": Out(width),
-                "take": In(1),
-            }
-        )
+        super().__init__(queue_ports(width, depth))
 
     def elaborate(self, platform: object) -> Module:
         """A memory, its two addresses, and how many words are between them."""
