@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from esca.accelerator.config import config_hash, load_config, preset_names
-from esca.cli.console import Json, emit, progress, say
+from esca.cli.console import Json, emit, err, progress, say
 from esca.runtime.extra import needed
 
 DEFAULT = "ecp5-8x8"
@@ -92,13 +92,14 @@ def implement_command(
 ) -> None:
     """Map, place and route for an ECP5 with Yosys and nextpnr; minutes, or hours for all of it.
 
-    The part stands between registers, so that pins are not timed, and has no reset. JSON keys:
+    The part stands between registers, so that pins are not timed, and has no reset. Each seed's
+    clock is told on standard error as it comes. JSON keys:
     `config name device speed used available box_registers absorbed routed fmax_mhz` (best seed)
     `least_fmax_mhz` (worst) and `placed`, each `seed fmax_mhz critical_path`; with --mux-width
     `other`, the same of the other machine.
     """
     needed("amaranth", "rtl")
-    from esca.accelerator.rtl.implement import implement
+    from esca.accelerator.rtl.implement import Placed, implement
     from esca.accelerator.rtl.implementation_table import (
         implementation_data,
         implementation_text,
@@ -111,13 +112,26 @@ def implement_command(
     if mux_width is not None:
         configs.append(replace(config, array=replace(config.array, mux_width=mux_width)))
     made = []
+
+    def finished(one: Placed) -> None:
+        err.print(f"seed {one.seed}: {one.fmax_hertz / 1e6:.1f} MHz", highlight=False)
+
     for one in configs:
         component, flat = part_of_machine(one, part), mapped_flat(part)
         with progress("Implementing") as update:
             seeds = tuple(seed or (1, 2, 3))
             made.append(
                 implement(
-                    component, part, device, mhz * 1e6, seeds, speed, flat, not placed, update
+                    component,
+                    part,
+                    device,
+                    mhz * 1e6,
+                    seeds,
+                    speed,
+                    flat,
+                    not placed,
+                    update,
+                    finished,
                 )
             )
     data = {"config": config.name} | implementation_data(made[0])

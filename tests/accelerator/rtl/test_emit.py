@@ -1,6 +1,8 @@
 """Verilog: the same for the same component, each kind of module once, errors in one line."""
 
 import pytest
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
 
 from esca.accelerator import load_config
 from esca.accelerator.rtl import tools
@@ -8,6 +10,7 @@ from esca.accelerator.rtl.accumulators import Accumulators
 from esca.accelerator.rtl.array import Array
 from esca.accelerator.rtl.drain import drain_sizes
 from esca.accelerator.rtl.emit import emit_verilog, rtlil_text
+from esca.accelerator.rtl.modules import Modules
 from esca.accelerator.rtl.params import Parameters, parameters
 from esca.accelerator.rtl.pe import PE
 from esca.accelerator.rtl.tools import run_yosys
@@ -33,6 +36,18 @@ def test_what_stands_many_times_is_described_once(component, kind, count):
     assert text.count(f"\nmodule \\{kind}\n") == 1
     assert text.count(f"cell \\{kind} ") == count
     assert text.count("attribute \\top 1") == 1
+
+
+def _ports(width):
+    return wiring.Signature({"a": In(width)}).create()
+
+
+def test_one_name_stands_for_one_module():
+    modules = Modules()
+    for name in ("first", "second"):
+        modules.instance(name, "lane", _ports, 4)
+    with pytest.raises(AssertionError, match="third: module 'lane' was described as another one"):
+        modules.instance("third", "lane", _ports, 5)
 
 
 def test_yosys_says_what_is_wrong(tmp_path, monkeypatch):

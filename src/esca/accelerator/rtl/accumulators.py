@@ -126,7 +126,7 @@ class Accumulators(wiring.Component):
         m = Module()
         token, alarms = self.token, []
         for column in range(self.p.columns):
-            bank = place(m, platform, f"bank_{column}", "bank", lambda: Bank(self.p))
+            bank = place(m, platform, f"bank_{column}", "bank", Bank, self.p)
             m.d.comb += [
                 bank.token.eq(token),
                 bank.sum_in.eq(self.sums[column]),

@@ -100,7 +100,7 @@ class Activations(wiring.Component):
             quarter = bank * QUARTERS // self.p.rows
             for sub in range(SUB_BANKS):
                 name = f"bank_{bank}_{sub}"
-                made = place(m, platform, name, "sub_bank", lambda: SubBank(self.depth))
+                made = place(m, platform, name, "sub_bank", SubBank, self.depth)
                 m.d.comb += [
                     made.address.eq(self.addresses[quarter][sub]),
                     made.other.eq(self.other[bank][sub]),

@@ -38,7 +38,7 @@ class Array(wiring.Component):
         """PEs, the delays of rows and columns, and which rows fill."""
         p, m = self.p, Module()
         pes = [
-            [place(m, platform, f"pe_{r}_{c}", "pe", lambda: PE(p)) for c in range(p.columns)]
+            [place(m, platform, f"pe_{r}_{c}", "pe", PE, p) for c in range(p.columns)]
             for r in range(p.rows)
         ]
         for r, row in enumerate(pes):

@@ -195,7 +195,7 @@ class Drain(wiring.Component):
         for number in range(p.lanes):
             lane = place(
                 m, platform, f"lane_{number}", "lane",
-                lambda: Lane(sizes.lane_latency, sizes.residuals),
+                Lane, sizes.lane_latency, sizes.residuals,
             )  # fmt: skip
             m.d.comb += lane.layer.eq(layer)
             for one in range(p.drain_turns):

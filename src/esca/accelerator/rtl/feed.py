@@ -138,7 +138,7 @@ class Feed(wiring.Component):
         }
         choices = delayed(m, choice, choice.shape(), late - 3)
         for column in range(p.columns):
-            spread = place(m, platform, f"spread_{column}", "spread", lambda: Spread(p))
+            spread = place(m, platform, f"spread_{column}", "spread", Spread, p)
             m.d.comb += [
                 spread.word.eq(self.row.word_select(column, 16)),
                 spread.low.eq(self.row.word_select(column, 8)),

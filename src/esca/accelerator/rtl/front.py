@@ -50,10 +50,10 @@ class Front(wiring.Component):
         """Sequencer, window, banks, route, centre, and what goes beside the data."""
         p, m = self.p, Module()
         depth, bits = self.depth, (self.depth - 1).bit_length()
-        sequencer = place(m, platform, "sequencer", "sequencer", lambda: Sequencer(p))
-        window = place(m, platform, "window", "window", lambda: Window(p, bits))
-        activations = place(m, platform, "banks", "activations", lambda: Activations(p, depth))
-        route = place(m, platform, "route", "route", lambda: Route(p))
+        sequencer = place(m, platform, "sequencer", "sequencer", Sequencer, p)
+        window = place(m, platform, "window", "window", Window, p, bits)
+        activations = place(m, platform, "banks", "activations", Activations, p, depth)
+        route = place(m, platform, "route", "route", Route, p)
         m.d.comb += [
             sequencer.start.eq(self.start),
             sequencer.record.eq(self.record),
@@ -97,7 +97,7 @@ class Front(wiring.Component):
             quarter = row * QUARTERS // p.rows
             for choice in range(p.mux):
                 name = f"centre_{row}_{choice}"
-                centre = place(m, platform, name, "centre", lambda: Centre(p))
+                centre = place(m, platform, name, "centre", Centre, p)
                 pick = route.picked[quarter][choice]
                 m.d.comb += [
                     centre.atom.eq(route.atoms[row][choice]),

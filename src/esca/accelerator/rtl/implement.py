@@ -97,12 +97,13 @@ def implement(
     flat: bool = True,
     routed: bool = True,
     progress: Progress | None = None,
+    finished: Callable[[Placed], None] | None = None,
 ) -> Implementation:
     """Map, place and route ``component``, with the delays of a ``speed`` grade. ``clock_hertz``:
     what the tools aim at; missing it is a result, not an error. ``flat``: logic is mapped across
     modules. Not ``routed``, it is placed alone, and the clock estimated from distances.
-    ``progress`` counts the mapping and each seed. EscaError if a tool fails, as where the design
-    does not fit.
+    ``progress`` counts the mapping and each seed, ``finished`` is told each seed when it ends.
+    EscaError if a tool fails, as where the design does not fit.
 
     The design has no reset: registers begin as the FPGA's configuration has them.
     """
@@ -123,6 +124,8 @@ def implement(
                 progress(1 + number, 1 + len(seeds))
             reports.append(_reported(folder, device, speed, clock_hertz, seed, routed))
             placed.append(_placed(seed, reports[-1]) if routed else _estimated(seed, folder))
+            if finished:
+                finished(placed[-1])
         if progress:
             progress(1 + len(seeds), 1 + len(seeds))
     used, available = utilization(reports[0])

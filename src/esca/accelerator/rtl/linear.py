@@ -159,7 +159,7 @@ class Linear(wiring.Component):
         first_word = delayed(m, word == 0, 1, SUM_LATENCY - 1)
         total = self._sums(m, found[0], operands, first_word)
         left = sizes.latency - SUM_LATENCY - PLACE_LATENCY
-        lane = place(m, platform, "lane", "linear_lane", lambda: Lane(left, residuals=False))
+        lane = place(m, platform, "lane", "linear_lane", Lane, left, False)
         own = data.View(CONSTANTS, found[2][: CONSTANTS.size])
         made = delayed(m, last, 1, sizes.latency - PLACE_LATENCY)
         m.d.comb += [

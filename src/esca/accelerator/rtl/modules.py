@@ -19,13 +19,18 @@ class Modules:
     def __init__(self, simulated: bool = False) -> None:
         self.simulated = simulated
         self.described: dict[str, wiring.Component] = {}
+        self._made_from: dict[str, tuple[object, ...]] = {}
 
     def instance(
-        self, name: str, kind: str, make: Callable[[], wiring.Component]
+        self, name: str, kind: str, make: Callable[..., wiring.Component], *arguments: object
     ) -> tuple[Instance, wiring.PureInterface]:
-        """An instance of the module ``kind`` and the signals at its ports, called ``name``."""
+        """An instance of the module ``kind`` and the signals at its ports, called ``name``.
+        AssertionError where that kind was described from something else.
+        """
+        if self._made_from.setdefault(kind, (make, *arguments)) != (make, *arguments):
+            raise AssertionError(f"{name}: module {kind!r} was described as another one")
         if kind not in self.described:
-            self.described[kind] = make()
+            self.described[kind] = make(*arguments)
         signature = self.described[kind].signature
         interface = signature.create(path=(name,))
         ports: dict[str, object] = {}
@@ -36,14 +41,19 @@ class Modules:
 
 
 def place(
-    m: Module, platform: object, name: str, kind: str, make: Callable[[], wiring.Component]
+    m: Module,
+    platform: object,
+    name: str,
+    kind: str,
+    make: Callable[..., wiring.Component],
+    *arguments: object,
 ) -> Any:
-    """Make what ``make`` makes a part of a design; returns its ports.
+    """Make what ``make`` makes of ``arguments`` a part of a design; returns its ports.
 
-    ``kind`` names the module that it is an instance of: all of a kind are equal.
+    ``kind`` names the module that it is an instance of: all of a kind are made from the same.
     """
     if isinstance(platform, Modules):
-        m.submodules[name], ports = platform.instance(name, kind, make)
+        m.submodules[name], ports = platform.instance(name, kind, make, *arguments)
         return ports
-    component = m.submodules[name] = make()
+    component = m.submodules[name] = make(*arguments)
     return component

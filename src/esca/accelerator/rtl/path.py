@@ -55,11 +55,11 @@ class Path(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """The parts, and the token's way beside the data."""
         p, m = self.p, Module()
-        front = place(m, platform, "front", "front", lambda: Front(p, self.words))
-        feed = place(m, platform, "feed", "feed", lambda: Feed(p, self.rows, FRONT_LATENCY))
-        ring = place(m, platform, "ring", "ring", lambda: Ring(p, self.rows, self.bus_bytes))
-        array = place(m, platform, "array", "array", lambda: Array(p))
-        sums = place(m, platform, "accumulators", "accumulators", lambda: Accumulators(p))
+        front = place(m, platform, "front", "front", Front, p, self.words)
+        feed = place(m, platform, "feed", "feed", Feed, p, self.rows, FRONT_LATENCY)
+        ring = place(m, platform, "ring", "ring", Ring, p, self.rows, self.bus_bytes)
+        array = place(m, platform, "array", "array", Array, p)
+        sums = place(m, platform, "accumulators", "accumulators", Accumulators, p)
         m.d.comb += [
             front.start.eq(self.array_start),
             front.record.eq(self.array_record),

@@ -93,7 +93,7 @@ class Results(wiring.Component):
         words = 2 * self.words if shared else self.words
         banks = [
             [
-                place(m, platform, f"slot_{odd}_{slot}", "slot", lambda: Slot(words))
+                place(m, platform, f"slot_{odd}_{slot}", "slot", Slot, words)
                 for slot in range(self.word_bytes)
             ]
             for odd in range(1 if shared else 2)

@@ -23,8 +23,8 @@ def supplied(
     """Control whose ``queues`` are filled over ``port``, an outward memory port, with the records
     at ``program`` after ``begin``; and the cycle in which the first jobs may ``start``.
     """
-    control = place(m, platform, "control", "control", lambda: Control(queues))
-    fetch = place(m, platform, "fetch", "fetch", lambda: Fetch(queues))
+    control = place(m, platform, "control", "control", Control, queues)
+    fetch = place(m, platform, "fetch", "fetch", Fetch, queues)
     wiring.connect(m, wiring.flipped(port), fetch.axi)
     for queue in queues:
         name = f"record_{queue.name}"

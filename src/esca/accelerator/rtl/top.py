@@ -79,12 +79,10 @@ class Top(wiring.Component):
         p, m = self.p, Module()
         control, go = supplied(m, platform, self.queues, self.supply, self.program, self.begin)
         m.d.comb += self.go.eq(go)
-        path = place(
-            m, platform, "path", "path", lambda: Path(p, self.words, self.rows, self.bus_bytes)
-        )
-        drain = place(m, platform, "drain", "drain_side", lambda: Drain(p, self.sizes))
+        path = place(m, platform, "path", "path", Path, p, self.words, self.rows, self.bus_bytes)
+        drain = place(m, platform, "drain", "drain_side", Drain, p, self.sizes)
         moved = [queue for queue in self.queues if queue.name in SERVERS]
-        dma = place(m, platform, "dma", "dma", lambda: Dma(moved, self.bus_bytes))
+        dma = place(m, platform, "dma", "dma", Dma, moved, self.bus_bytes)
         jobs = _Jobs(
             {queue.name: self.start[i] for i, queue in enumerate(self.queues)},
             {q.name: getattr(control, f"head_{q.name}").payload for q in self.queues},
@@ -154,9 +152,9 @@ class Top(wiring.Component):
         """
         dma, drain = parts
         engines = place(
-            m, platform, "engines", "engines", lambda: Engines(sizes, self.engines)
+            m, platform, "engines", "engines", Engines, sizes, self.engines
         )  # fmt: skip
-        order = place(m, platform, "order", "store_order", lambda: StoreOrder(self.bus_bytes))
+        order = place(m, platform, "order", "store_order", StoreOrder, self.bus_bytes)
         store, start, word = jobs.payload["stores"], jobs.start["stores"], words.word
         m.d.comb += [
             drain.store_start.eq(start & ~store.engine),
@@ -208,7 +206,7 @@ class Top(wiring.Component):
         dma: Any,
     ) -> Value:
         """The linear engine, its loads and its stores; returns its alarm."""
-        linear = place(m, platform, "linear", "linear", lambda: Linear(sizes))
+        linear = place(m, platform, "linear", "linear", Linear, sizes)
         word, detail = words.word, words.detail["linear_loads"]
         m.d.comb += [
             linear.start.eq(jobs.start["linear"]),
@@ -244,11 +242,11 @@ class Top(wiring.Component):
         dma, path, drain = parts
         loader = place(
             m, platform, "loader", "loader",
-            lambda: LoadRows(self.p, self.words, self.bus_bytes),
+            LoadRows, self.p, self.words, self.bus_bytes,
         )  # fmt: skip
         writes = place(
             m, platform, "bank_writes", "bank_writes",
-            lambda: BankWrites(self.p, self.words, self.bus_bytes),
+            BankWrites, self.p, self.words, self.bus_bytes,
         )  # fmt: skip
         word = words.word
         taken, detail = words.taken, words.detail

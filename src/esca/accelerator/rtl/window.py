@@ -61,7 +61,7 @@ class Window(wiring.Component):
         m, row, held, bits = Module(), self.row, self.held, self.address_bits
         layout = held.layout
         across = layout.groups + layout.two_bytes
-        y, x = (place(m, platform, n, "window_axis", lambda: WindowAxis(bits)) for n in ("y", "x"))
+        y, x = (place(m, platform, n, "window_axis", WindowAxis, bits) for n in ("y", "x"))
         for name, axis, where, ring, up in (
             ("y", y, row.ring_y, layout.ring_rows, across + layout.row_pitch),
             ("x", x, row.x, 0, across),
@@ -96,7 +96,7 @@ class Window(wiring.Component):
         for quarter in range(QUARTERS):
             for sub in range(SUB_BANKS):
                 name = f"address_{quarter}_{sub}"
-                one = place(m, platform, name, "bank_address", lambda: BankAddress(bits))
+                one = place(m, platform, name, "bank_address", BankAddress, bits)
                 m.d.comb += [one.quarter.eq(quarter), one.sub.eq(sub)]
                 m.d.comb += [getattr(one, port).eq(value) for port, value in given.items()]
                 m.d.comb += self.addresses[quarter][sub].eq(one.address)

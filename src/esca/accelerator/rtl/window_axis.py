@@ -183,13 +183,13 @@ class WindowAxis(wiring.Component):
         }
         found = []
         for number in range(ELEMENTS):
-            element = place(m, platform, f"element_{number}", "element", lambda: Element(bits))
+            element = place(m, platform, f"element_{number}", "element", Element, bits)
             m.d.comb += element.number.eq(number)
             m.d.comb += [getattr(element, name).eq(value) for name, value in given.items()]
             m.d.comb += self.elements[number].eq(element.met)
             found.append(element.placed)
         for colour in range(COLOURS):
-            one = place(m, platform, f"colour_{colour}", "of_colour", lambda: OfColour(bits))
+            one = place(m, platform, f"colour_{colour}", "of_colour", OfColour, bits)
             m.d.comb += [one.colour.eq(colour), self.addresses[colour].eq(one.address)]
             m.d.comb += [one.placed[i].eq(placed) for i, placed in enumerate(found)]
         pairs = combinations(self.elements, 2)

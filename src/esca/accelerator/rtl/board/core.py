@@ -39,7 +39,7 @@ class BoardCore(wiring.Component):
         """Two modules, and wires between them."""
         m, inside = Module(), self.inside
         machine = place(m, platform, "machine", "machine", lambda: inside)
-        shell: Any = place(m, platform, "shell", "shell", lambda: BoardShell(inside, self.settings))
+        shell: Any = place(m, platform, "shell", "shell", BoardShell, inside, self.settings)
         signature = machine_signature(inside)
         pairs = zip(signature.flatten(machine), signature.flatten(shell.machine), strict=True)
         for (_, member, its), (_, _, mine) in pairs:
