@@ -17,7 +17,7 @@ from esca.accelerator.rtl.implement import LOG, Placed, _estimated, _placed, imp
 from esca.accelerator.rtl.implementation_table import implementation_data, implementation_text
 from esca.accelerator.rtl.mapping import MUXES, PRODUCTS, SUMS
 from esca.accelerator.rtl.parts import part_of_machine
-from esca.accelerator.rtl.tools import run_yosys
+from esca.accelerator.rtl.tools import NEXTPNR, run_yosys
 from esca.errors import EscaError
 
 BOTH = """
@@ -175,6 +175,44 @@ def test_table():
     only_placed = replace(made, routed=False)
     assert implementation_text(only_placed).endswith("estimated behind placement")
     assert implementation_data(only_placed)["routed"] is False
+
+
+class Held(wiring.Component):
+    """A bit, a cycle later."""
+
+    a: In(1)
+    out: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.sync += self.out.eq(self.a)
+        return m
+
+
+FAKE = """#!/bin/sh
+while [ $# -gt 0 ]; do
+    case $1 in --seed) seed=$2;; --report) report=$2;; --speed) speed=$2;; esac
+    shift
+done
+test -s design.json && printf '%s' '{"fmax": {"clk": {"achieved": '$speed$seed'}},
+  "critical_paths": [], "utilization": {"TRELLIS_FF": {"used": 7, "available": 9}}}' > "$report"
+"""
+
+
+def test_each_seed_is_told_when_it_ends(tmp_path, monkeypatch):
+    tool = tmp_path / "nextpnr"
+    tool.write_text(FAKE)
+    tool.chmod(0o755)
+    monkeypatch.setenv(NEXTPNR, str(tool))
+    told, counted = [], []
+    made = implement(
+        Held(), "held", seeds=(4, 2), speed=7,
+        progress=lambda *at: counted.append(at), finished=told.append,
+    )  # fmt: skip
+    assert tuple(told) == made.placed == (Placed(4, 74e6, ()), Placed(2, 72e6, ()))
+    assert counted == [(1, 3), (2, 3), (3, 3)]
+    assert (made.best.seed, made.worst.seed, made.used["flip-flops"]) == (4, 2, 7)
+    assert (made.available["flip-flops"], made.used["DSP"], made.box_registers) == (9, 0, 3)
 
 
 def test_the_clock_behind_placement_is_the_last_that_the_log_names(tmp_path):
