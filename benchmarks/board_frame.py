@@ -84,7 +84,7 @@ def main() -> None:
     print(
         f"{config.name}: {different:,} of {found.size:,} integers differ; program of "
         f"{len(made.image):,} bytes, {len(made.constants):,} columns of constants, "
-        f"{len(made.fed):,} jobs; last job starts in cycle {max(made.starts()):,} with ideal "
+        f"{len(made.fed):,} jobs; last job starts in cycle {max(made.frame.starts()):,} with ideal "
         f"memory, the board took {frame.status.cycles:,}; {loaded:,} cycles to load at "
         f"{DIVISOR} a bit, {simulated.cycles - loaded:,} for the frame; "
         f"{board.repeated} requests repeated, memory refused {simulated.wrongs or 'nothing'}; "

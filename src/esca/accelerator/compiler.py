@@ -2,6 +2,7 @@
 (which allocates buffers and orders DMA), lay out DRAM, emit.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,9 @@ from numpy.typing import NDArray
 
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.constants import LayerConstants, layer_constants, weight_values
-from esca.accelerator.isa import instruction
 from esca.accelerator.order import place
 from esca.accelerator.plan import LayerPlan, plan_layer
-from esca.accelerator.program import MachineProgram, Step
+from esca.accelerator.program import MachineProgram, outlined
 from esca.accelerator.schedule import schedule_jobs
 from esca.accelerator.unit_outputs import unit_outputs
 from esca.accelerator.weights import Part, tile_weights, weight_parts
@@ -57,28 +57,18 @@ def _compiled(
     plans = [plan_layer(layer, config) for layer in workload.layers]  # mapping and tiling
     placement = place(workload, plans, config)  # order, what stays on chip, strips
     scheduled = schedule_jobs(workload, placement, config)  # addresses, double buffers, DMA
+    outline = outlined(workload, config, scheduled)
     image = _Image(quantized, constants)
     steps = tuple(
-        Step(
-            plan.layer,
-            plan.engine,
-            plan.tiling,
-            constants[plan.layer.name],
-            *image.weights(plan),
-            image.texel_biases(plan),
+        replace(
+            step,
+            constants=constants[plan.layer.name],
+            weights=image.weights(plan),
+            texel_biases=image.texel_biases(plan),
         )
-        for plan in scheduled.plans
+        for step, plan in zip(outline.steps, scheduled.plans, strict=True)
     )
-    instructions = tuple(
-        instruction(job, entry, scheduled.plans[entry.layer])
-        for job, entry in zip(scheduled.jobs, scheduled.entries, strict=True)
-    )
-    ordered = Workload(
-        workload.name, tuple(step.layer for step in steps), workload.inputs, workload.outputs
-    )
-    return MachineProgram(
-        config, ordered, labels, steps, scheduled.regions, instructions, image.bytes()
-    )
+    return replace(outline, labels=labels, steps=steps, image=image.bytes())
 
 
 def _legalized(quantized: QuantizedGraph, name: str, part: str) -> tuple[Workload, dict[str, str]]:
@@ -105,11 +95,11 @@ class _Image:
         self.pieces = [np.zeros(0, np.uint8)]
         self.size = 0
 
-    def weights(self, plan: LayerPlan) -> tuple[dict[Part, tuple[int, int]], dict[Part, Part]]:
-        """Places of a layer's parts, and which part stands for each tile's."""
+    def weights(self, plan: LayerPlan) -> dict[Part, tuple[int, int]]:
+        """Places of a layer's parts."""
         layer = plan.layer
         if layer.kind not in ARRAY_KINDS:
-            return {}, {}
+            return {}
         parts = weight_parts(plan)
         values = weight_values(self.quantized, layer)
         biases = self.constants[layer.name].tables["bias"].astype("<i4")
@@ -129,7 +119,7 @@ class _Image:
             if len(piece) != parts.sizes[part]:
                 raise AssertionError(f"{layer.name}: part {part} is {len(piece)} bytes")
             places[part] = self._add(piece)
-        return places, parts.shared
+        return places
 
     def texel_biases(self, plan: LayerPlan) -> tuple[int, ...]:
         """Addresses of a layer's stored texel biases, each in the order of units."""

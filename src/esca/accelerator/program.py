@@ -6,7 +6,7 @@ the configuration with its hash, the layers, the regions and the instructions as
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +19,36 @@ from safetensors.numpy import save
 from esca.accelerator.allocate import Region, RegionKey
 from esca.accelerator.config import AcceleratorConfig, config_data, config_from_data, config_hash
 from esca.accelerator.constants import LayerConstants
-from esca.accelerator.isa import Instruction, instructions_text, parse_instructions
+from esca.accelerator.isa import Instruction, instruction, instructions_text, parse_instructions
 from esca.accelerator.mappings import Tiling, tile_layer
 from esca.accelerator.plan import Engine
-from esca.accelerator.workload import WorkLayer, Workload
+from esca.accelerator.schedule import Program
+from esca.accelerator.weights import Part, WeightParts, weight_parts
+from esca.accelerator.workload import ARRAY_KINDS, WorkLayer, Workload
 from esca.errors import EscaError
 from esca.files import contents_sha256, written_beside
 
 FORMAT = "esca-program-2"
 
 
+NO_CONSTANTS = LayerConstants({}, {})
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
     """A layer, its engine, its place in DRAM and its constants.
 
-    ``weights``: (address, bytes) in the DRAM image by part; ``texel_biases``: one address a bias.
+    ``weights``: (address, bytes) in the DRAM image by part; ``shared``: the part that stands for
+    each tile's; ``texel_biases``: one address a bias.
     """
 
     layer: WorkLayer
     engine: Engine
     tiling: Tiling | None
-    constants: LayerConstants
-    weights: Mapping[tuple[int, int], tuple[int, int]]
-    shared: Mapping[tuple[int, int], tuple[int, int]]
-    texel_biases: tuple[int, ...]
+    constants: LayerConstants = NO_CONSTANTS
+    weights: Mapping[Part, tuple[int, int]] = field(default_factory=dict)
+    shared: Mapping[Part, Part] = field(default_factory=dict)
+    texel_biases: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +64,24 @@ class MachineProgram:
     regions: Mapping[RegionKey, Region]
     instructions: tuple[Instruction, ...]
     image: NDArray[np.uint8]
+
+
+def outlined(workload: Workload, config: AcceleratorConfig, scheduled: Program) -> MachineProgram:
+    """A schedule as a program without any data: what is done, when and where."""
+    steps = []
+    for plan in scheduled.plans:
+        parts = weight_parts(plan) if plan.layer.kind in ARRAY_KINDS else WeightParts({}, {})
+        places = {part: (0, size) for part, size in parts.sizes.items()}
+        steps.append(
+            Step(plan.layer, plan.engine, plan.tiling, weights=places, shared=parts.shared)
+        )
+    instructions = tuple(
+        instruction(job, entry, scheduled.plans[entry.layer])
+        for job, entry in zip(scheduled.jobs, scheduled.entries, strict=True)
+    )
+    ordered = replace(workload, layers=tuple(plan.layer for plan in scheduled.plans))
+    regions, nothing = scheduled.regions, np.zeros(0, np.uint8)
+    return MachineProgram(config, ordered, {}, tuple(steps), regions, instructions, nothing)
 
 
 def program_text(program: MachineProgram) -> str:

@@ -2,12 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from esca.accelerator.config import AcceleratorConfig, ArrayMode, MappingName, config_hash
 from esca.accelerator.events import simulate
+from esca.accelerator.hardware.frame import HardwareFrame, hardware_frame
+from esca.accelerator.hardware.latencies import CONTROL_CYCLES
+from esca.accelerator.hardware.whole_stores import Chunk, chunk_of, kept_numbers
 from esca.accelerator.order import Placement, place
 from esca.accelerator.plan import Engine, LayerPlan, plan_layer
+from esca.accelerator.program import MachineProgram, outlined
 from esca.accelerator.schedule import SERVERS, TRAFFIC, Program, Traffic, schedule_jobs
 from esca.accelerator.workload import Workload
 from esca.errors import EscaError
@@ -92,9 +96,36 @@ def time_workload(workload: Workload, config: AcceleratorConfig) -> FrameTiming:
     plans = [plan_layer(layer, config) for layer in workload.layers]
     placement = place(workload, plans, config)
     program = schedule_jobs(workload, placement, config)
-    starts = simulate(program.jobs, SERVERS)
     _check_conserved(workload, placement, program)
-    return _frame(workload, config, program, starts)
+    if not config.buffers.banked:
+        return _frame(workload, config, program, simulate(program.jobs, SERVERS))
+    outline = outlined(workload, config, program)
+    frame = hardware_frame(outline)
+    return _frame(workload, config, _built(program, outline, frame), frame.starts())
+
+
+def _built(program: Program, outline: MachineProgram, frame: HardwareFrame) -> Program:
+    """A schedule's jobs as the machine that is built runs them; an instruction's bytes are those of
+    its first job, a whole store's those of all that it stands for.
+    """
+    stored: Counter[Chunk] = Counter()
+    for made in outline.instructions:
+        if made.op == "store":
+            stored[chunk_of(made)] += made.bytes
+    numbers, entries = kept_numbers(outline), []
+    last = -1
+    for one in frame.jobs:
+        entry, made = (
+            program.entries[numbers[one.instruction]],
+            frame.program.instructions[one.instruction],
+        )
+        if one.instruction == last:
+            entry = replace(entry, bytes=0)
+        elif made.queue == "stores":
+            entry = replace(entry, bytes=stored[chunk_of(made)])
+        entries.append(entry)
+        last = one.instruction
+    return replace(program, jobs=[one.job for one in frame.jobs], entries=entries)
 
 
 def _check_conserved(workload: Workload, placement: Placement, program: Program) -> None:
@@ -143,14 +174,16 @@ def _traffic(program: Program) -> list[dict[Traffic, int]]:
     return moved
 
 
-def _waited(program: Program, starts: list[int]) -> list[dict[str, int]]:
-    """Cycles the array stood before each layer's units, by what came last."""
+def _waited(program: Program, starts: list[int], control: int) -> list[dict[str, int]]:
+    """Cycles the array stood before each layer's units, by what came last, beside the ``control``
+    between any two units.
+    """
     waited: list[dict[str, int]] = [{} for _ in program.plans]
     free = 0
     for index, (job, start) in enumerate(zip(program.jobs, starts, strict=True)):
         if job.queue != "array":
             continue
-        gap, free = start - free, start + job.cycles
+        gap, free = start - free, start + job.cycles + control
         if gap:
             came = [(_result(program, starts, other), other) for other in job.after]
             came += [(starts[other] + program.jobs[other].cycles, other) for other in job.reuses]
@@ -174,7 +207,8 @@ def _frame(
 ) -> FrameTiming:
     ends = [_result(program, starts, index) for index in range(len(starts))]
     cycles = max(ends)
-    traffic, waited = _traffic(program), _waited(program, starts)
+    control = CONTROL_CYCLES if config.buffers.banked else 0
+    traffic, waited = _traffic(program), _waited(program, starts, control)
     mine: list[list[int]] = [[] for _ in program.plans]
     busy: Counter[str] = Counter()
     for index, (job, entry) in enumerate(zip(program.jobs, program.entries, strict=True)):
@@ -187,6 +221,7 @@ def _frame(
             config,
             min(starts[index] for index in jobs),
             max(ends[index] for index in jobs),
+            sum(program.jobs[index].cycles for index in jobs if _is_engine(program, index)),
             waits,
             moved,
         )
@@ -220,6 +255,11 @@ def _frame(
     )
 
 
+def _is_engine(program: Program, index: int) -> bool:
+    """Whether a job is its layer's own engine's, and not the epilogue behind it."""
+    return program.jobs[index].queue == program.plans[program.entries[index].layer].engine
+
+
 def _output_texels(workload: Workload) -> int | None:
     """Positions of the largest map that leaves the chip; None where vectors alone do."""
     made = [layer.output for layer in workload.layers if layer.output.name in workload.outputs]
@@ -231,12 +271,14 @@ def _layer(
     config: AcceleratorConfig,
     start: int,
     end: int,
+    cycles: int,
     waited: dict[str, int],
     moved: dict[Traffic, int],
 ) -> LayerTiming:
     layer, tiling = plan.layer, plan.tiling
+    streamed = plan.cycles - sum(unit.stalled for unit in plan.units)
     # A layer none of whose weights meets a value takes the array no time.
-    peak = max(1, plan.cycles * config.macs_per_cycle(layer.array_mode))
+    peak = max(1, cycles * config.macs_per_cycle(layer.array_mode))
     weights = f"w{layer.weight_bits}" if layer.weight_bits else ""
     return LayerTiming(
         name=layer.name,
@@ -248,8 +290,8 @@ def _layer(
         mode=tiling.mode if tiling else None,
         start=start,
         end=end,
-        engine_cycles=plan.cycles,
-        stalled_cycles=sum(unit.stalled for unit in plan.units),
+        engine_cycles=cycles,
+        stalled_cycles=cycles - streamed,
         waited_cycles=waited,
         macs=layer.macs,
         useful_utilization=tiling.useful / peak if tiling else 0.0,

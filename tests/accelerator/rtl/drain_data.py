@@ -8,21 +8,15 @@ from tests.accelerator.rtl.front_data import record_fields
 
 from esca.accelerator.arithmetic import requantized
 from esca.accelerator.constants import LayerConstants
+from esca.accelerator.hardware.bank_places import place_values
+from esca.accelerator.hardware.dram_maps import unpacked_rows
+from esca.accelerator.hardware.formats import row_words, stored_code
 from esca.accelerator.layout import Layout
 from esca.accelerator.mappings import Tiling
 from esca.accelerator.rtl.accumulators import DRAINED_LATENCY
 from esca.accelerator.rtl.column_constants import ConstantTable, unit_columns
 from esca.accelerator.rtl.drain import DrainSizes
-from esca.accelerator.rtl.dram_maps import unpacked_rows
-from esca.accelerator.rtl.epilogue_values import (
-    NO_PLACE,
-    NO_RESULT,
-    layer_values,
-    place_values,
-    result_values,
-    row_words,
-    stored_code,
-)
+from esca.accelerator.rtl.epilogue_values import NO_PLACE, NO_RESULT, layer_values, result_values
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.results import SENT_LATENCY
 from esca.accelerator.rtl.texel_rows import drain_rows, packed_drain_rows

@@ -4,9 +4,10 @@ import numpy as np
 
 from esca.accelerator.axes import Ints
 from esca.accelerator.compiler import compile_layer
+from esca.accelerator.hardware.jobs import ENGINES
 from esca.accelerator.machine import execute
 from esca.accelerator.rtl.compiled import Simulation
-from esca.accelerator.rtl.engine_records import ENGINES, WINDOW
+from esca.accelerator.rtl.engine_records import WINDOW
 from esca.accelerator.rtl.hardware_program import hardware_program
 from esca.accelerator.rtl.layer_checks import random_feeds
 from esca.accelerator.rtl.records import LAYOUT, pack, unpack

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from esca.accelerator.arithmetic import centred, streamed
+from esca.accelerator.hardware.latencies import FRONT_LATENCY
 from esca.accelerator.layout import find_layout
 from esca.accelerator.mappings import Tiling
 from esca.accelerator.reads import PassReads, chosen, pass_reads
-from esca.accelerator.rtl.front import FRONT_LATENCY
 from esca.accelerator.rtl.streams import stream_values
 
 

@@ -11,18 +11,18 @@ from tests.accelerator.rtl.front_data import record_fields
 
 from esca.accelerator.arithmetic import centred, streamed, whole
 from esca.accelerator.events import Job, simulate
+from esca.accelerator.hardware.latencies import CONTROL_CYCLES, array_latency
+from esca.accelerator.hardware.weight_words import tile_words
 from esca.accelerator.layout import find_layout
 from esca.accelerator.mappings import Tiling
 from esca.accelerator.plan import Unit, plan_tiling
 from esca.accelerator.reads import pass_reads
 from esca.accelerator.rtl.accumulators import DRAINED_LATENCY
 from esca.accelerator.rtl.compiled import Simulation
-from esca.accelerator.rtl.control import CONTROL_CYCLES
 from esca.accelerator.rtl.feed_record import feed_values
-from esca.accelerator.rtl.path import Path, array_latency
+from esca.accelerator.rtl.path import Path
 from esca.accelerator.rtl.ring import row_bytes
 from esca.accelerator.rtl.streams import stream_values
-from esca.accelerator.rtl.weight_words import tile_words
 from esca.accelerator.unit_outputs import unit_outputs
 from esca.accelerator.weights import tile_weights
 
@@ -136,7 +136,7 @@ def unit_times(p, units, cycles, tile_cycles, loads, begin) -> Times:
         at = len(jobs)
         jobs.append(Job("weights", loads[number], p.rows))
         reuses = [at - 4] if number > 1 else []
-        jobs.append(Job("array", busy, array_latency(p), [at], reuses))
+        jobs.append(Job("array", busy, array_latency(p.rows, p.columns, p.digits), [at], reuses))
         jobs.append(Job("epilogue", (y1 - y0) * (x1 - x0), 0, [at + 1]))
     starts = [begin + start for start in simulate(jobs, {})]
     weights, array, drains = starts[::3], starts[1::3], starts[2::3]
@@ -192,7 +192,7 @@ def check_case(simulation: Simulation, path: Path, case: Case, rng, late: int = 
     ends = np.array(times.array) + cycles
     for name, wanted in (
         ("array_ending", ends),
-        ("array_resulting", ends + array_latency(p)),
+        ("array_resulting", ends + array_latency(p.rows, p.columns, p.digits)),
         ("feed_ending", np.array(times.feed_ends) - CONTROL_CYCLES),
         ("feed_resulting", np.array(times.feed_results) - CONTROL_CYCLES),
     ):

@@ -3,9 +3,9 @@
 import pytest
 
 from esca.accelerator.config import load_config
+from esca.accelerator.hardware.latencies import array_latency
 from esca.accelerator.rtl.blocks import blocks, unit_stages, wires
 from esca.accelerator.rtl.params import parameters
-from esca.accelerator.rtl.path import array_latency
 
 
 def test_memories_are_those_of_the_configuration():
@@ -20,7 +20,7 @@ def test_memories_are_those_of_the_configuration():
 def test_a_units_way_takes_what_array_and_epilogue_take():
     config = load_config("ecp5-8x8")
     cycles = sum(stage.cycles for stage in unit_stages(config))
-    wanted = array_latency(parameters(config)) + config.engines.epilogue_latency_cycles
+    wanted = array_latency(8, 8, parameters(config).digits) + config.engines.epilogue_latency_cycles
     assert cycles == wanted
 
 

@@ -7,17 +7,12 @@ from tests.accelerator.rtl.control_bench import CYCLES, ControlBench, starts_in_
 
 from esca.accelerator import load_config
 from esca.accelerator.events import Job, simulate
+from esca.accelerator.hardware.jobs import FEED
+from esca.accelerator.hardware.latencies import CONTROL_CYCLES
 from esca.accelerator.order import place
 from esca.accelerator.plan import plan_layer
-from esca.accelerator.rtl.commands import (
-    FEED,
-    CommandQueue,
-    Source,
-    command_queues,
-    queue_names,
-)
+from esca.accelerator.rtl.commands import CommandQueue, Source, command_queues, queue_names
 from esca.accelerator.rtl.compiled import compiled
-from esca.accelerator.rtl.control import CONTROL_CYCLES
 from esca.accelerator.schedule import SERVERS, schedule_jobs
 from esca.accelerator.shapes import avatar_workload
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from tests.accelerator.rtl.record_feed import feed_records, filling, record_writes, started
 
 from esca.accelerator.events import Job, simulate
+from esca.accelerator.hardware.latencies import CONTROL_CYCLES, SETUP, SLACK
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.axi import Axi
-from esca.accelerator.rtl.bursts import SETUP
 from esca.accelerator.rtl.commands import CommandQueue, Source, command_queues
 from esca.accelerator.rtl.compiled import compiled
-from esca.accelerator.rtl.control import CONTROL_CYCLES, START_LATENCY, Control
-from esca.accelerator.rtl.dma import SLACK, STORE_LAG, Dma
+from esca.accelerator.rtl.control import START_LATENCY, Control
+from esca.accelerator.rtl.dma import STORE_LAG, Dma
 from esca.accelerator.rtl.memory_model import Memory
 from esca.accelerator.rtl.records import pack, unpack
 from esca.accelerator.schedule import SERVERS

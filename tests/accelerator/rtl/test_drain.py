@@ -8,11 +8,12 @@ from tests.accelerator.rtl.drain_bench import DrainBench
 from tests.accelerator.rtl.drain_data import LayerRun
 
 from esca.accelerator import load_config
+from esca.accelerator.hardware.bank_places import place_values
 from esca.accelerator.layout import find_layout
 from esca.accelerator.mappings import tile_layer
 from esca.accelerator.rtl.compiled import compiled
 from esca.accelerator.rtl.drain import DrainSizes, drain_sizes
-from esca.accelerator.rtl.epilogue_values import place_values, result_values
+from esca.accelerator.rtl.epilogue_values import result_values
 from esca.accelerator.rtl.params import Parameters
 from esca.errors import EscaError
 

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 from esca.accelerator import TensorShape, Workload, load_config
 from esca.accelerator.events import simulate
+from esca.accelerator.hardware.bank_places import loaded_rows
+from esca.accelerator.hardware.dram_maps import packed_rows, row_pitch, unpacked_rows
+from esca.accelerator.hardware.jobs import FEED, adapted_jobs, bus_bytes, with_feed
+from esca.accelerator.hardware.latencies import SETUP
 from esca.accelerator.isa import Instruction, instruction
 from esca.accelerator.order import place
 from esca.accelerator.plan import plan_layer
-from esca.accelerator.rtl.adapt import adapted_jobs, bus_bytes, with_feed
-from esca.accelerator.rtl.bursts import SETUP
-from esca.accelerator.rtl.commands import FEED, Source, command_queues, queue_names
-from esca.accelerator.rtl.dram_maps import packed_rows, row_pitch, unpacked_rows
-from esca.accelerator.rtl.encode import DramPlaces, encoded_records, load_image, rows_payload
+from esca.accelerator.rtl.commands import Source, command_queues, queue_names
+from esca.accelerator.rtl.encode import DramPlaces, encoded_records, load_image
 from esca.accelerator.rtl.fetch import BEAT_BYTES, BEAT_WORDS, beats
 from esca.accelerator.rtl.records import LAYOUT, pack, record_words, unpack
 from esca.accelerator.schedule import SERVERS, schedule_jobs
@@ -131,11 +132,11 @@ def test_rows_that_are_loaded() -> None:
     tensor = TensorShape("t", (3, 10, 7), 8)
     layout = unpack(LAYOUT, 0)
     places = DramPlaces(16, 48)
-    payload = rows_payload(tensor, (4, 9), places.add_map(tensor), layout, 16)
+    payload = loaded_rows(tensor, (4, 9), places.add_map(tensor), layout, 16)
     assert places.end == 48 + 10 * 32
     assert payload["dram"] == 48 + 4 * 32
     assert (payload["row_bytes"], payload["rows"], payload["pitch"]) == (21, 5, 32)
     loads = next(queue for queue in QUEUES if queue.name == "loads")
     assert unpack(loads.payload, pack(loads.payload, payload)) == payload
     with pytest.raises(EscaError, match="tensor 't': rows 4 to 11 of 10"):
-        rows_payload(tensor, (4, 11), 0, layout, 16)
+        loaded_rows(tensor, (4, 11), 0, layout, 16)

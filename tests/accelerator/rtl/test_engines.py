@@ -9,8 +9,8 @@ from tests.accelerator.rtl.small_program import small_config
 from tests.accelerator.test_program import RECIPES, quantized_of
 
 from esca.accelerator.compiler import compile_layer
+from esca.accelerator.hardware.jobs import ENGINES
 from esca.accelerator.rtl.compiled import compiled
-from esca.accelerator.rtl.engine_records import ENGINES
 from esca.accelerator.rtl.engine_sizes import check_depth, engine_sizes
 from esca.accelerator.rtl.engines import Engines
 from esca.accelerator.rtl.grid_sample import GRID_DEPTH
@@ -128,7 +128,7 @@ def test_what_engines_do_not_take_is_named() -> None:
     program = compile_layer(made_of(nodes, "w8a8", {"o": "texture"}), CONFIG, "shuffled")
     with pytest.raises(EscaError, match="'shuffled': the move engine takes reshapes"):
         hardware_program(program, ENGINES)
-    with pytest.raises(EscaError, match="'shuffled': instruction 1 is a move: not built"):
+    with pytest.raises(EscaError, match="'shuffled': move engine: not built"):
         hardware_program(program)
     with pytest.raises(EscaError, match="epilogue_latency_cycles is 8, expected 16 or more"):
         check_depth(replace(engine_sizes(CONFIG), latency=8), GRID_DEPTH, "grid_sample")

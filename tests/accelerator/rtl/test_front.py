@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.accelerator.rtl.front_data import check_layer, record_fields
 
+from esca.accelerator.hardware.latencies import FRONT_LATENCY
 from esca.accelerator.layout import AxisHash, find_layout
 from esca.accelerator.mappings import tile_layer
 from esca.accelerator.reads import pass_reads
 from esca.accelerator.rtl.compiled import compiled
-from esca.accelerator.rtl.front import FRONT_LATENCY, Front
+from esca.accelerator.rtl.front import Front
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.streams import stream_values
 from esca.errors import EscaError

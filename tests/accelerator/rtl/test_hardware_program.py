@@ -7,15 +7,14 @@ import pytest
 from tests.accelerator.rtl.small_program import small_config, small_program
 
 from esca.accelerator.events import simulate
+from esca.accelerator.hardware.jobs import FEED
+from esca.accelerator.hardware.latencies import SETUP, array_latency
+from esca.accelerator.hardware.whole_stores import StoredChunk, with_whole_stores
 from esca.accelerator.isa import Instruction
 from esca.accelerator.packed import unpacked
-from esca.accelerator.rtl.bursts import SETUP
-from esca.accelerator.rtl.commands import FEED
 from esca.accelerator.rtl.hardware_program import hardware_program
 from esca.accelerator.rtl.params import parameters
-from esca.accelerator.rtl.path import array_latency
 from esca.accelerator.rtl.texel_rows import texel_rows
-from esca.accelerator.rtl.whole_stores import StoredChunk, with_whole_stores
 from esca.accelerator.schedule import SERVERS
 from esca.accelerator.unit_outputs import unit_outputs
 from esca.errors import EscaError
@@ -31,7 +30,7 @@ def test_jobs_take_the_cycles_of_hardware() -> None:
         if instruction.op == "epilogue":
             assert one.job.cycles == max(4, rows)
         if instruction.op == "array":
-            assert one.job.latency == array_latency(parameters(program.config))
+            assert one.job.latency == array_latency(4, 4, parameters(program.config).digits)
         if instruction.op == "load_biases":
             bits = program.steps[instruction.layer].layer.texel_bias_bits[0]
             assert one.job.cycles == SETUP + rows * 4 * bits // 64
@@ -41,6 +40,18 @@ def test_jobs_take_the_cycles_of_hardware() -> None:
     feeds = [one for one in made.fed if one.job.queue == FEED]
     assert len(made.fed) - len(made.jobs) == len(feeds) == len(arrays)
     assert max(simulate([one.job for one in made.jobs], SERVERS)) > 0
+
+
+@pytest.mark.parametrize("bits", ["w4a4", "mixed", "w8a8"])
+def test_transfers_take_a_cycle_a_word_that_their_records_move(bits: str) -> None:
+    made = hardware_program(small_program(bits))
+    moved = [
+        one for one in zip(made.fed, made.payloads, strict=True) if one[0].job.queue in SERVERS
+    ]
+    for one, payload in moved:
+        size = payload.get("bytes") or payload["rows"] * (-(-payload["row_bytes"] // 8) * 8)
+        assert one.job.cycles == SETUP + -(-size // 8), one.job.queue
+    assert {one.job.queue for one, _ in moved} >= {"weights", "loads", "biases", "stores"}
 
 
 def test_maps_lie_in_memory_as_they_are_put() -> None:
@@ -101,9 +112,10 @@ def test_texel_biases_in_drain_order() -> None:
 
 def test_what_hardware_does_not_take_is_named() -> None:
     program = small_program("w4a4")
-    moved = replace(program.instructions[-1], op="move")
-    with pytest.raises(EscaError, match=r"layer 'conv2': instruction \d+ is a move: not built"):
-        hardware_program(replace(program, instructions=(*program.instructions[:-1], moved)))
+    for engine, match in (("move", "move engine: not built"), ("epilogue", "is elementwise")):
+        steps = (*program.steps[:-1], replace(program.steps[-1], engine=engine))
+        with pytest.raises(EscaError, match=f"layer 'conv2'.* {match}"):
+            hardware_program(replace(program, steps=steps))
     small = replace(small_config().buffers, output_bytes=2048)
     config = replace(small_config(), buffers=small)
     with pytest.raises(EscaError, match="rows 0 to 16 of its output take 1024 bytes"):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from tests.accelerator.rtl.front_data import record_fields
 
+from esca.accelerator.hardware.cycles import CONSTANT_BYTES
+from esca.accelerator.hardware.formats import FORMATS
+from esca.accelerator.hardware.latencies import CONTROL_CYCLES
 from esca.accelerator.rtl.compiled import compiled
-from esca.accelerator.rtl.control import CONTROL_CYCLES
-from esca.accelerator.rtl.drain_records import FORMATS
 from esca.accelerator.rtl.linear import CONSTANTS, Linear, LinearSizes
-from esca.accelerator.rtl.linear_records import CONSTANT_BYTES
 from esca.accelerator.rtl.records import pack
 from esca.accelerator.rtl.results import SENT_LATENCY
 

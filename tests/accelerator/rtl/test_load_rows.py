@@ -8,13 +8,14 @@ from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
 from tests.accelerator.rtl.front_data import record_fields
 
+from esca.accelerator.hardware.bank_places import loaded_rows
+from esca.accelerator.hardware.dram_maps import packed_rows
+from esca.accelerator.hardware.latencies import LOAD_ROWS_LATENCY, WAITING_LATENCY
 from esca.accelerator.layout import SUB_BANKS, empty_banks, find_layout
 from esca.accelerator.mappings import tile_layer
-from esca.accelerator.rtl.bank_writes import FIRST_LATENCY, WAITING_LATENCY, BankWrites
+from esca.accelerator.rtl.bank_writes import FIRST_LATENCY, BankWrites
 from esca.accelerator.rtl.compiled import compiled
-from esca.accelerator.rtl.dram_maps import packed_rows
-from esca.accelerator.rtl.encode import rows_payload
-from esca.accelerator.rtl.load_rows import LOAD_ROWS_LATENCY, LoadRows, check_loaded
+from esca.accelerator.rtl.load_rows import LoadRows, check_loaded
 from esca.accelerator.rtl.params import Parameters
 from esca.errors import EscaError
 
@@ -85,7 +86,7 @@ def test_rows_of_a_ring(layer, config, simulation, channels, bits):
     values = rng.integers(0, 1 << x.bits, x.shape)
     banks, wanted = (empty_banks(4, WORDS) for _ in range(2))
     for low, high in ((0, 4), (4, 7), (7, 11)):
-        payload = rows_payload(x, (low, high), 0, layout.record(), bus)
+        payload = loaded_rows(x, (low, high), 0, layout.record(), bus)
         stored = packed_rows(x, values[:, low:high], bus).reshape(high - low, -1, bus)
         load(run, banks, payload, stored)
         layout.put(wanted, np.arange(low, high), values[:, low:high])
@@ -145,7 +146,7 @@ def test_words_wait_for_their_own_sub_banks_alone(layer, config, simulation):
     bus, run = simulation
     layout = layout_of(layer, config, 16, (8, 8), (4, 4), 4)
     values = np.random.default_rng(5).integers(0, 256, layout.tensor.shape)
-    payload = rows_payload(layout.tensor, (0, 4), 0, layout.record(), bus)
+    payload = loaded_rows(layout.tensor, (0, 4), 0, layout.record(), bus)
     stored = packed_rows(layout.tensor, values, bus).reshape(4, -1, bus)
     wanted = empty_banks(4, WORDS)
     layout.put(wanted, np.arange(4), values)

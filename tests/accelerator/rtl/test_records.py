@@ -8,7 +8,8 @@ from amaranth.lib import data
 
 from esca.accelerator import load_config
 from esca.accelerator.events import Job
-from esca.accelerator.rtl.commands import FEED, command_queues, queue_names
+from esca.accelerator.hardware.jobs import FEED
+from esca.accelerator.rtl.commands import command_queues, queue_names
 from esca.accelerator.rtl.headers import job_headers
 from esca.accelerator.rtl.records import pack, record_words, to_words, unpack
 from esca.accelerator.schedule import SERVERS

@@ -10,10 +10,10 @@ from tests.accelerator.rtl.record_feed import started
 from tests.accelerator.rtl.test_control import QUEUES, program_jobs
 
 from esca.accelerator.events import simulate
-from esca.accelerator.rtl.adapt import HardwareJob
+from esca.accelerator.hardware.jobs import HardwareJob
+from esca.accelerator.hardware.latencies import CONTROL_CYCLES
 from esca.accelerator.rtl.axi import Axi
 from esca.accelerator.rtl.compiled import compiled
-from esca.accelerator.rtl.control import CONTROL_CYCLES
 from esca.accelerator.rtl.encode import DramPlaces, encoded_records, load_image
 from esca.accelerator.rtl.fetch import BEAT_BYTES
 from esca.accelerator.rtl.memory_model import Memory

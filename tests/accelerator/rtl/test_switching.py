@@ -10,12 +10,7 @@ from esca.accelerator.rtl.compiled import Watched
 from esca.accelerator.rtl.emit import rtlil_text
 from esca.accelerator.rtl.gates import FLIP_FLOP, TOP, count_gates
 from esca.accelerator.rtl.modules import place
-from esca.accelerator.rtl.switching import (
-    kinds_of,
-    module_energies,
-    module_of,
-    total_energy,
-)
+from esca.accelerator.rtl.switching import kinds_of, module_energies, module_of, total_energy
 from esca.accelerator.technology import figure, load_technology
 
 BITS = 12

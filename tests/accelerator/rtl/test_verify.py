@@ -12,9 +12,9 @@ from tests.accelerator.rtl.small_program import (
     small_program,
 )
 
-from esca.accelerator import load_config
+from esca.accelerator import load_config, time_workload
 from esca.accelerator.events import simulate
-from esca.accelerator.rtl.control import CONTROL_CYCLES
+from esca.accelerator.hardware.latencies import CONTROL_CYCLES
 from esca.accelerator.rtl.engine_records import PARTS
 from esca.accelerator.rtl.hardware_program import hardware_program
 from esca.accelerator.rtl.verify import Machine, verify
@@ -43,17 +43,20 @@ def test_a_decoder(machine, bits) -> None:
         assert (found.equal, found.different) == (("texture",), ())
         assert not found.run.alarms and not found.run.memory_errors
         assert not found.late
+        if stalls is None:
+            assert found.run.cycles == time_workload(program.workload, program.config).cycles
 
 
 @pytest.mark.parametrize("outputs", [4, 8])
 def test_rows_that_come_while_the_epilogue_writes(machine, outputs) -> None:
     program = crowded_program(outputs)
     made = hardware_program(program, PARTS)
-    starts = made.starts()
+    starts = made.frame.starts()
     free = simulate([one.job for one in made.jobs], SERVERS, control=CONTROL_CYCLES)
     assert sum(a != b for a, b in zip(free, starts, strict=True)) > 20  # banks hold rows up
     found = verify(machine, program, feeds_of(program, 3))
     assert found.passed and found.run.starts[-1] > max(free)
+    assert found.run.cycles == time_workload(program.workload, program.config).cycles
     assert verify(machine, program, feeds_of(program, 4), 5).passed
 
 

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from tests.accelerator.conftest import make_layer
 from tests.accelerator.rtl.small_program import small_config, small_program
 
+from esca.accelerator.hardware.weight_words import packed_tile, tile_words
 from esca.accelerator.mappings import tile_layer
 from esca.accelerator.reads import pass_reads
 from esca.accelerator.rtl.encode import DramPlaces
 from esca.accelerator.rtl.feed_record import feed_values
 from esca.accelerator.rtl.ring import ring_rows
 from esca.accelerator.rtl.weight_program import program_weights, tile_matrix
-from esca.accelerator.rtl.weight_words import packed_tile, tile_words
 from esca.accelerator.weights import tile_weights
 from esca.errors import EscaError
 

@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.hardware.latencies import WAITING_LATENCY
 from esca.accelerator.layout import SUB_BANKS
 from esca.accelerator.rtl.activations import accesses_shape
 from esca.accelerator.rtl.array import delayed
@@ -18,8 +19,7 @@ WAITING_WORDS = 256
 FIRST_LATENCY = 2
 """Cycles from what the epilogue does to the banks to when it is done."""
 
-WAITING_LATENCY = DEEP_LATENCY + 2
-"""Cycles from a placed word to its write, where nothing is in its way."""
+assert WAITING_LATENCY == DEEP_LATENCY + 2
 
 UNDER_WAY = 16
 """More words than come after there is no room: they are on their way to the line already."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from esca.accelerator.config import AcceleratorConfig
+from esca.accelerator.hardware.jobs import bus_bytes
 from esca.accelerator.layout import SUB_BANKS
 from esca.accelerator.rtl.activations import READ_LATENCY, WORD_BITS, bank_words
-from esca.accelerator.rtl.adapt import bus_bytes
 from esca.accelerator.rtl.assemble import ASSEMBLE_LATENCY
 from esca.accelerator.rtl.bank_writes import FIRST_LATENCY
 from esca.accelerator.rtl.centre import CENTRE_LATENCY

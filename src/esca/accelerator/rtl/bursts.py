@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.hardware.latencies import SETUP
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.axi import ADDRESS_BITS, MOST_BEATS, PAGE_BYTES, REQUEST
 
@@ -16,10 +17,6 @@ TRANSFER = data.StructLayout({"dram": ADDRESS_BITS, "row_bytes": ROW_BITS, "rows
 
 BURST = data.StructLayout({"request": REQUEST, "last": 1})
 """``last``: of its transfer."""
-
-
-SETUP = 4
-"""Cycles in which a transfer is prepared."""
 
 
 class Bursts(wiring.Component):

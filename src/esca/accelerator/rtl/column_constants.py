@@ -8,10 +8,10 @@ import numpy as np
 
 from esca.accelerator.axes import Ints
 from esca.accelerator.constants import LayerConstants
+from esca.accelerator.hardware.output_axes import output_axes
 from esca.accelerator.isa import Instruction
 from esca.accelerator.mappings import Pass, Tiling
 from esca.accelerator.program import MachineProgram, Step
-from esca.accelerator.rtl.output_axes import output_axes
 from esca.accelerator.rtl.requantize import stored_shift
 from esca.accelerator.rtl.weight_program import tile_matrix
 from esca.accelerator.unit_outputs import Raster

@@ -12,9 +12,10 @@ from typing import Literal
 from amaranth.lib import data
 
 from esca.accelerator.config import AcceleratorConfig
+from esca.accelerator.hardware.jobs import ENGINES, FEED
 from esca.accelerator.rtl import records
 from esca.accelerator.rtl.drain_records import EPILOGUE, STORE
-from esca.accelerator.rtl.engine_records import ENGINES, GRID_SAMPLE, LOAD_WINDOW, MOVE, UPSAMPLE
+from esca.accelerator.rtl.engine_records import GRID_SAMPLE, LOAD_WINDOW, MOVE, UPSAMPLE
 from esca.accelerator.rtl.feed_record import feed_record
 from esca.accelerator.rtl.linear_records import LINEAR, LOAD_LINEAR
 from esca.accelerator.rtl.streams import STREAM
@@ -45,11 +46,6 @@ class CommandQueue:
         """Layout of its records."""
         return records.record(len(self.sources), self.payload)
 
-
-FEED = "feed"
-"""The queue of the weight feed, which has one job for each of the array's: its result is that the
-unit's first weights are in the array. The array waits for it and not for ``weights``.
-"""
 
 _MAKERS = ("epilogue", "linear", "move", "upsample", "grid_sample")
 _WRITERS = ("loads", "linear_loads", "grid_loads", *_MAKERS)

@@ -11,9 +11,6 @@ from esca.accelerator.rtl.dma_order import DmaOrder
 from esca.accelerator.rtl.queue import Queue
 from esca.accelerator.rtl.semaphores import Semaphores
 
-CONTROL_CYCLES = 3
-"""Cycles from the end of a job, or its result, to the first start of what waited for it."""
-
 START_LATENCY = 1
 """Cycles from ``go`` to the first starts."""
 

@@ -7,14 +7,13 @@ from itertools import product
 import numpy as np
 
 from esca.accelerator.axes import Axis
+from esca.accelerator.hardware.formats import FORMATS, STORED_BITS, format_of, stored_code
+from esca.accelerator.hardware.region_layouts import region_layouts
 from esca.accelerator.isa import Instruction
 from esca.accelerator.layout import Layout
 from esca.accelerator.mappings import Tiling
 from esca.accelerator.program import MachineProgram
 from esca.accelerator.reads import pass_reads
-from esca.accelerator.rtl.drain_records import FORMATS, STORED_BITS
-from esca.accelerator.rtl.epilogue_values import format_of, stored_code
-from esca.accelerator.rtl.region_layouts import region_layouts
 
 BITS = ("w4a4", "w4a8", "w8a4", "w8a8")
 MAPPINGS = ("im2col", "compressed", "phases")

@@ -8,17 +8,13 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.hardware.latencies import SETUP, SLACK
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.axi import Axi
-from esca.accelerator.rtl.bursts import ROW_BITS, SETUP, TRANSFER, Bursts
+from esca.accelerator.rtl.bursts import ROW_BITS, TRANSFER, Bursts
 from esca.accelerator.rtl.commands import CommandQueue
 from esca.accelerator.rtl.counters import Count
 from esca.accelerator.rtl.near_fifo import NEAR_LATENCY, NearFifo
-
-SLACK = 16
-"""Cycles of the configured latency of DRAM that are the chip's own: on the way to the port, and
-from a word's arrival to its place in a buffer.
-"""
 
 STORE_LAG = 7
 """Cycles from the first busy one of a store to its first word in ``sent``."""
@@ -27,9 +23,6 @@ COMING = LEAVING = 1 + NEAR_LATENCY
 """Cycles from a word that was ``sent`` to its turn, and from there to the port: senders, the words
 of both and the port lie far from each other, so that a queue stands at either end.
 """
-
-WORD_LATENCY = 1
-"""Cycles from a word that was taken to where it is shared out."""
 
 ROOM = 3
 """Entries of a list that are free where there is said to be room for one."""

@@ -7,10 +7,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.config import AcceleratorConfig
+from esca.accelerator.hardware.jobs import bus_bytes
 from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.accumulators import DRAINED_LATENCY, token_shape
 from esca.accelerator.rtl.activations import accesses_shape, bank_words
-from esca.accelerator.rtl.adapt import bus_bytes
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.assemble import ASSEMBLE_LATENCY, Assemble, taken_shape
 from esca.accelerator.rtl.bank_writes import FIRST_LATENCY

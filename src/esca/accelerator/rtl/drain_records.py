@@ -6,9 +6,6 @@ from esca.accelerator.rtl.records import LAYOUT
 from esca.accelerator.rtl.requantize import LAYER
 from esca.accelerator.rtl.streams import COORDINATE_BITS
 
-STORED_BITS = (0, 4, 8, 16)
-"""Bits of a stored texel bias by their code in a record; 0: there are none."""
-
 PLACE = data.StructLayout(
     {
         "on": 1,
@@ -59,11 +56,6 @@ others from ``b`` on in the next; the next place is ``step`` further, the next l
 Rows from ``rows`` on, and values from ``limit`` on, are cropped. ``address``: of the row and its
 neighbour in banks of even and odd rows; pairs of rows are ``row_words`` apart, lines
 ``line_words``.
-"""
-
-FORMATS = ("nibbles", "bytes", "tens", "words")
-"""Values as they are stored: two of 4 bits a byte, which then counts as one; 8 bits; 10 bits, three
-in 32; 16 bits, where each byte counts.
 """
 
 EPILOGUE = data.StructLayout(

@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from esca.accelerator.rtl.adapt import HardwareJob
+from esca.accelerator.hardware.dram_maps import row_pitch
+from esca.accelerator.hardware.jobs import HardwareJob
 from esca.accelerator.rtl.commands import CommandQueue
-from esca.accelerator.rtl.dram_maps import row_pitch
 from esca.accelerator.rtl.fetch import BEAT_BYTES
 from esca.accelerator.rtl.headers import job_headers
 from esca.accelerator.rtl.program_image import program_image
 from esca.accelerator.rtl.records import pack, to_words
 from esca.accelerator.workload import TensorShape
-from esca.errors import EscaError
 
 Payload = Mapping[str, Any]
 
@@ -55,26 +54,6 @@ class DramPlaces:
     def add_map(self, tensor: TensorShape) -> int:
         """Address of a map's first row."""
         return self.add(tensor.height * row_pitch(tensor, self.bus))
-
-
-def rows_payload(
-    tensor: TensorShape, rows: tuple[int, int], address: int, layout: Mapping[str, Any], bus: int
-) -> dict[str, Any]:
-    """What brings rows (from, to) of the map at ``address`` into the banks, by ``layout``."""
-    low, high = rows
-    if not 0 <= low < high <= tensor.height:
-        raise EscaError(f"rtl: tensor {tensor.name!r}: rows {low} to {high} of {tensor.height}")
-    pitch = row_pitch(tensor, bus)
-    return {
-        "dram": address + low * pitch,
-        "row_bytes": tensor.row_bytes,
-        "rows": high - low,
-        "pitch": pitch,
-        "first_row": low % (layout["ring_rows"] or tensor.height),
-        "pixel_words": -(-tensor.channels * tensor.bits // (8 * bus)),
-        "engine": 0,
-        "layout": layout,
-    }
 
 
 def load_image(

@@ -5,25 +5,22 @@ from typing import Any
 
 import numpy as np
 
+from esca.accelerator.hardware.bank_places import loaded_rows
+from esca.accelerator.hardware.cycles import moved_runs, moved_values
+from esca.accelerator.hardware.dram_maps import row_pitch
+from esca.accelerator.hardware.formats import BITS, FORMATS, format_of
+from esca.accelerator.hardware.jobs import ENGINES, HardwareJob
 from esca.accelerator.isa import Instruction
 from esca.accelerator.program import MachineProgram, Step
-from esca.accelerator.rtl.adapt import HardwareJob
 from esca.accelerator.rtl.column_constants import factor_values
-from esca.accelerator.rtl.drain_records import FORMATS
-from esca.accelerator.rtl.dram_maps import row_pitch
-from esca.accelerator.rtl.encode import rows_payload
-from esca.accelerator.rtl.engine_records import ENGINES, WINDOW
+from esca.accelerator.rtl.engine_records import WINDOW
 from esca.accelerator.rtl.engine_sizes import MOVE_WORDS, EngineSizes
-from esca.accelerator.rtl.epilogue_values import format_of
 from esca.accelerator.rtl.grid_sample import CHANNELS, FIXED_BITS
 from esca.accelerator.rtl.records import LAYOUT, pack, unpack
 from esca.accelerator.workload import TensorShape, WorkLayer
 from esca.errors import EscaError
 
 Payload = dict[str, Any]
-
-BITS = {"nibbles": 4, "bytes": 8, "words": 16}
-"""Of a value as it is stored; tens lie three in a word, and only samples are made of them."""
 
 LARGEST_FACTOR = 8
 """Of an upsample."""
@@ -101,17 +98,15 @@ class EngineProgram:
         if len(formats) > 1 or len(names) < len(layer.inputs):
             raise EscaError(f"{where}operands and output are stored differently or are the same")
         bits, wide = BITS[format_of(layer.output)], 8 * self.sizes.bus_bytes
-        values = self._values(layer)
-        if layer.kind == "reshape":
-            channels, apart = [layer.output.channels], layer.output.height * layer.output.width
-            values = values if apart == 1 else 1
-        else:
-            channels = [tensor.channels for tensor in layer.inputs]
-        self.runs[number] = tuple((ceil(c / values), (c - 1) % values + 1) for c in channels)
+        self.runs[number] = moved = moved_runs(layer, self.sizes.bus_bytes)
+        values = moved_values(layer, self.sizes.bus_bytes)
+        if layer.kind == "reshape" and layer.output.height * layer.output.width > 1:
+            values = 1
+        channels = [(count - 1) * values + last for count, last in moved]
         # No run may lie in two words, neither where it comes from nor where it goes.
         pixels, ends = np.arange(layer.output.width), 0
         total = sum(channels) * bits
-        for count, (runs, last) in zip(channels, self.runs[number], strict=True):
+        for count, (runs, last) in zip(channels, moved, strict=True):
             sizes = np.array([values] * (runs - 1) + [last]) * bits
             inside = np.cumsum(sizes) - sizes
             starts = [pixels[:, None] * total + ends + inside]
@@ -120,11 +115,6 @@ class EngineProgram:
             if any((start % wide + sizes > wide).any() for start in starts):
                 raise EscaError(f"{where}values that are moved together lie in two bus words")
             ends += count * bits
-
-    def _values(self, layer: WorkLayer) -> int:
-        """Neighbours that are moved in a cycle."""
-        bits, bus = BITS[format_of(layer.output)], self.sizes.bus_bytes
-        return min(bus, 8 * bus // bits)
 
     def _check_upsample(self, layer: WorkLayer, where: str) -> None:
         tensor, wide = layer.input, 8 * self.sizes.bus_bytes
@@ -151,19 +141,6 @@ class EngineProgram:
             if (1 << places.bits) * abs(mantissa) >> (shift - 1) >= 1 << FIXED_BITS:
                 raise EscaError(f"{where}places lie too far outside")
 
-    def cycles(self, made: Instruction) -> int:
-        """Of an engine's job."""
-        step, (y0, y1, _, width) = self.program.steps[made.layer], made.raster
-        each = 1
-        if step.engine == "move":
-            each = sum(runs for runs, _ in self.runs[made.layer])
-        elif step.engine == "upsample":
-            each = self._beats(step.layer.input)
-        return (y1 - y0) * width * each
-
-    def _beats(self, tensor: TensorShape) -> int:
-        return tensor.channels // self.sizes.bus_bytes
-
     def load(self, one: HardwareJob, address: int) -> Payload:
         """Of a job that brings rows of an operand, which lies at ``address``."""
         assert one.rows is not None
@@ -189,7 +166,7 @@ class EngineProgram:
                 "deep": deep,
             }
         layout = unpack(LAYOUT, pack(WINDOW, window, f"rtl: tensor {name!r}"))
-        made = rows_payload(tensor, (low, high), address, layout, bus)
+        made = loaded_rows(tensor, (low, high), address, layout, bus)
         if step.engine == "grid_sample":
             kept = {key: made[key] for key in ("dram", "row_bytes", "rows", "pitch")}
             return {**kept, "places": operand, "window": window}
@@ -207,7 +184,7 @@ class EngineProgram:
 
     def _move(self, made: Instruction, layer: WorkLayer) -> Payload:
         y0, y1, _, width = made.raster
-        bits, values = BITS[format_of(layer.output)], self._values(layer)
+        bits, values = BITS[format_of(layer.output)], moved_values(layer, self.sizes.bus_bytes)
         size, operands = bits // 4, []
         apart = layer.output.height * layer.output.width
         if layer.kind == "reshape" and apart > 1:
@@ -259,7 +236,7 @@ class EngineProgram:
             "row": y0 // layer.factor,
             "rows": y1 - y0,
             "width": width,
-            "beats": self._beats(layer.input),
+            "beats": layer.input.channels // self.sizes.bus_bytes,
             "deep": self._deep(layer.input),
             "nibbles": int(format_of(layer.input) == "nibbles"),
             "results": made.results,

@@ -5,12 +5,10 @@ lie in memories of their own.
 from amaranth.hdl import signed
 from amaranth.lib import data
 
+from esca.accelerator.hardware.jobs import ENGINES
 from esca.accelerator.rtl.records import LAYOUT
 from esca.accelerator.rtl.requantize import FACTOR
 from esca.accelerator.rtl.streams import COORDINATE_BITS
-
-ENGINES = ("move", "upsample", "grid_sample")
-"""Engines beside the array that a machine may be built with."""
 
 PARTS = (*ENGINES, "residual")
 """These, and what of the epilogue not every machine has: that it adds a map."""

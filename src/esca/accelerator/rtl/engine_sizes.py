@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from esca.accelerator.config import AcceleratorConfig
-from esca.accelerator.rtl.adapt import bus_bytes
+from esca.accelerator.hardware.jobs import bus_bytes
 from esca.errors import EscaError
 
 MOVE_WORDS = 512

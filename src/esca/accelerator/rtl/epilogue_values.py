@@ -1,30 +1,22 @@
 """The record of an epilogue: what hardware is told of a unit's outputs."""
 
-from math import ceil
-from typing import Any, NamedTuple
+from typing import Any
 
 from esca.accelerator.constants import LayerConstants
-from esca.accelerator.layout import Layout
+from esca.accelerator.hardware.formats import FORMATS, format_of, row_words
+from esca.accelerator.hardware.output_axes import output_axes
 from esca.accelerator.mappings import Tiling
-from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.column_constants import NO_FACTOR, factor_values
-from esca.accelerator.rtl.drain_records import FORMATS, PLACE, RESULT, STORED_BITS
-from esca.accelerator.rtl.output_axes import output_axes
+from esca.accelerator.rtl.drain_records import PLACE, RESULT
 from esca.accelerator.rtl.place_results import slots
 from esca.accelerator.rtl.records import unpack
 from esca.accelerator.unit_outputs import Raster
 from esca.accelerator.weights import Part
-from esca.accelerator.workload import TensorShape
 from esca.errors import EscaError
 
 Values = dict[str, Any]
 NO_PLACE: Values = unpack(PLACE, 0)
 NO_RESULT: Values = unpack(RESULT, 0)
-
-
-def stored_code(bits: int) -> int:
-    """Code of a stored texel bias of so many bits."""
-    return next(code for code, size in enumerate(STORED_BITS) if size >= bits)
 
 
 def layer_values(constants: LayerConstants) -> Values:
@@ -39,70 +31,6 @@ def layer_values(constants: LayerConstants) -> Values:
         "zero": scalars["zero"],
         "top": scalars["top"],
     }
-
-
-class UnitPlaces(NamedTuple):
-    """Outputs of a unit: its first raster place has channels from ``channel`` on of the pixel
-    ``first`` (y, x), and the next places are a ``step`` away.
-    """
-
-    first: tuple[int, int]
-    step: tuple[int, int]
-    channel: int
-
-
-def unit_places(tiling: Tiling, part: Part, raster: Raster) -> UnitPlaces:
-    """EscaError unless every raster place makes neighbouring channels of one pixel, in whole groups
-    of columns.
-    """
-    p, columns = tiling.passes[part[0]], tiling.array.columns
-    if p.out_channels % columns:
-        raise EscaError(
-            f"rtl: layer {tiling.layer.name!r}: {p.out_channels} output channels stay on chip or "
-            f"have a residual, expected a multiple of array.columns ({columns})"
-        )
-    position, channel = divmod(p.first_columns[part[1]], p.out_channels)
-    q_y, q_x = divmod(position, p.x.positions)
-    y, x = output_axes(tiling, p)
-    first = raster[0] * y.step + y.first + q_y, raster[2] * x.step + x.first + q_x
-    return UnitPlaces(first, (y.step, x.step), channel)
-
-
-def place_values(tiling: Tiling, part: Part, raster: Raster, layout: Layout) -> Values:
-    """Where a unit's outputs go in the banks; EscaError for what :func:`unit_places` refuses."""
-    (first_y, first_x), (step_y, step_x), channel = unit_places(tiling, part, raster)
-    if step_y > layout.ring_rows:
-        raise EscaError(
-            f"rtl: layer {tiling.layer.name!r}: a ring of {layout.ring_rows} rows is too small"
-        )
-    atom = channel // layout.atom
-    return {
-        "on": 1,
-        "layout": layout.record(),
-        "first_y": first_y,
-        "ring_y": first_y % layout.ring_rows,
-        "first_x": first_x,
-        "step_y": step_y,
-        "step_x": step_x,
-        "height": layout.tensor.height,
-        "width": layout.tensor.width,
-        "bank": atom % layout.rows,
-        "depth": atom // layout.rows,
-        "places": power_above(layout.array_rows // layout.rows),
-    }
-
-
-def format_of(tensor: TensorShape) -> str:
-    """How a map's values are stored."""
-    nibbles, small, tens, words = FORMATS
-    if tensor.bits <= 4:
-        return nibbles
-    return small if tensor.bits <= 8 else tens if tensor.bits <= 10 else words
-
-
-def row_words(tensor: TensorShape, word_bytes: int) -> int:
-    """Words of a row."""
-    return ceil(tensor.row_bytes / word_bytes)
 
 
 def result_values(

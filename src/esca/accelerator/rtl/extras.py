@@ -7,10 +7,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.hardware.formats import STORED_BITS
 from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.collisions import uncollided
-from esca.accelerator.rtl.drain_records import STORED_BITS
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.requantize import VALUE_BITS
 

@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.hardware.latencies import CONTROL_CYCLES
 from esca.accelerator.rtl.array import delayed
-from esca.accelerator.rtl.control import CONTROL_CYCLES
 from esca.accelerator.rtl.counters import count_nested
 from esca.accelerator.rtl.feed_record import CHOICE_BITS, feed_record
 from esca.accelerator.rtl.modules import place

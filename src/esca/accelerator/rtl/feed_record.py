@@ -6,9 +6,9 @@ import numpy as np
 from amaranth.lib import data
 
 from esca.accelerator.axes import Axis, Ints
+from esca.accelerator.hardware.weight_words import TileWords
 from esca.accelerator.mappings import Tiling
 from esca.accelerator.reads import SLOTS, AxisReads, PassReads, position_offset, power_above
-from esca.accelerator.rtl.weight_words import TileWords
 from esca.accelerator.weights import Part, split_columns
 from esca.errors import EscaError
 

@@ -4,6 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.hardware.latencies import FRONT_LATENCY
 from esca.accelerator.rtl.accumulators import token_shape
 from esca.accelerator.rtl.activations import READ_LATENCY, Activations, accesses_shape, words_shape
 from esca.accelerator.rtl.array import delayed
@@ -15,8 +16,7 @@ from esca.accelerator.rtl.sequencer import Sequencer
 from esca.accelerator.rtl.streams import STREAM
 from esca.accelerator.rtl.window import QUARTERS, WINDOW_LATENCY, Window, picks_shape
 
-FRONT_LATENCY = WINDOW_LATENCY + READ_LATENCY + ROUTE_LATENCY + CENTRE_LATENCY
-"""Cycles from the cycle in which the simulator streams a row to the one in which it is offered."""
+assert FRONT_LATENCY == WINDOW_LATENCY + READ_LATENCY + ROUTE_LATENCY + CENTRE_LATENCY
 
 
 class Front(wiring.Component):

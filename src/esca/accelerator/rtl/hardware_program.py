@@ -1,4 +1,4 @@
-"""A program as hardware takes it: jobs, records of all queues, constants, and what lies in DRAM."""
+"""A program as hardware takes it: records of all queues, constants, and what lies in DRAM."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -6,46 +6,37 @@ from dataclasses import dataclass
 import numpy as np
 
 from esca.accelerator.axes import Ints
-from esca.accelerator.events import simulate
-from esca.accelerator.program import MachineProgram
-from esca.accelerator.rtl.adapt import (
+from esca.accelerator.hardware.dram_maps import Bytes, packed_rows, row_pitch, unpacked_rows
+from esca.accelerator.hardware.frame import HardwareFrame, hardware_frame
+from esca.accelerator.hardware.jobs import (
+    ENGINES,
     HardwareJob,
     adapted_jobs,
     bus_bytes,
     tensor_shapes,
     with_feed,
 )
-from esca.accelerator.rtl.bank_turns import BankTurns
+from esca.accelerator.hardware.region_layouts import readers_of
+from esca.accelerator.program import MachineProgram
 from esca.accelerator.rtl.column_constants import Column
-from esca.accelerator.rtl.commands import FEED, CommandQueue, built_queues
-from esca.accelerator.rtl.control import CONTROL_CYCLES
-from esca.accelerator.rtl.dram_maps import Bytes, packed_rows, row_pitch, unpacked_rows
-from esca.accelerator.rtl.encode import (
-    DramPlaces,
-    Payload,
-    encoded_records,
-    load_image,
-)
+from esca.accelerator.rtl.commands import CommandQueue, built_queues
+from esca.accelerator.rtl.encode import DramPlaces, Payload, encoded_records, load_image
 from esca.accelerator.rtl.params import parameters
 from esca.accelerator.rtl.program_payloads import Payloads
-from esca.accelerator.rtl.region_layouts import region_layouts
 from esca.accelerator.rtl.weight_program import program_weights
-from esca.accelerator.rtl.whole_stores import with_whole_stores
-from esca.accelerator.schedule import SERVERS
 from esca.accelerator.workload import TensorShape
+from esca.errors import EscaError
 
 
 @dataclass(frozen=True, eq=False)
 class HardwareProgram:
-    """``program``: with one store a chunk and the cycles that hardware takes. ``jobs``: as
-    :func:`esca.accelerator.events.simulate` takes them; ``fed``: as queues do, with those of the
+    """``frame``: the jobs that the simulator runs; ``fed``: as queues take them, with those of the
     feed, and their ``payloads``. ``directory``: address of the records in the ``image`` of DRAM, in
     which maps lie at ``maps``.
     """
 
-    program: MachineProgram
+    frame: HardwareFrame
     queues: tuple[CommandQueue, ...]
-    jobs: tuple[HardwareJob, ...]
     fed: tuple[HardwareJob, ...]
     payloads: tuple[Payload, ...]
     constants: tuple[Column, ...]
@@ -53,17 +44,15 @@ class HardwareProgram:
     directory: int
     image: Bytes
 
-    def starts(self) -> list[int]:
-        """Start cycles of the ``jobs`` by the simulator, with what the banks of activations hold
-        up.
-        """
-        records = [
-            payload
-            for one, payload in zip(self.fed, self.payloads, strict=True)
-            if one.job.queue != FEED
-        ]
-        turns = BankTurns(self.jobs, records, self.program.config)
-        return simulate([one.job for one in self.jobs], SERVERS, turns, CONTROL_CYCLES)
+    @property
+    def program(self) -> MachineProgram:
+        """With one store a chunk and the cycles that hardware takes."""
+        return self.frame.program
+
+    @property
+    def jobs(self) -> tuple[HardwareJob, ...]:
+        """Those of the simulator."""
+        return self.frame.jobs
 
     def place(self, name: str) -> slice:
         """Bytes of DRAM in which a map lies."""
@@ -92,19 +81,18 @@ def hardware_program(program: MachineProgram, parts: Collection[str] = ()) -> Ha
     """
     config = program.config
     p, bus = parameters(config), bus_bytes(config)
-    whole, chunks = with_whole_stores(program)
-    places = DramPlaces(bus)
-    tensors = tensor_shapes(whole.workload)
+    _check_built(program)
+    frame = hardware_frame(program)
+    _check_regions(frame)
+    timed, places = frame.program, DramPlaces(bus)
+    tensors = tensor_shapes(timed.workload)
     stored = {
-        whole.steps[one.layer].layer.output.name for one in whole.instructions if one.results >= 0
+        timed.steps[one.layer].layer.output.name for one in timed.instructions if one.results >= 0
     }
-    inputs = [tensor.name for tensor in whole.workload.inputs]
+    inputs = [tensor.name for tensor in timed.workload.inputs]
     maps = {name: places.add_map(tensors[name]) for name in (*inputs, *sorted(stored))}
-    weights = program_weights(whole, places)
-    layouts = region_layouts(whole)
-    made = Payloads(p, bus, whole, chunks, maps, layouts, weights, places, parts)
-    timed = made.timed()
-    jobs = adapted_jobs(timed.instructions, timed.workload, config)
+    weights = program_weights(timed, places)
+    made = Payloads(p, bus, frame, maps, weights, places, parts)
     fed = with_feed(
         adapted_jobs(timed.instructions, timed.workload, config),
         config.memory.dram_latency_cycles,
@@ -118,6 +106,26 @@ def hardware_program(program: MachineProgram, parts: Collection[str] = ()) -> Ha
     ):  # fmt: skip
         image[address : address + piece.size] = piece.ravel()
     return HardwareProgram(
-        timed, queues, tuple(jobs), tuple(fed), tuple(payloads), tuple(made.constants.entries),
+        frame, queues, tuple(fed), tuple(payloads), tuple(made.constants.entries),
         maps, directory, image,
     )  # fmt: skip
+
+
+def _check_built(program: MachineProgram) -> None:
+    """EscaError for machines without banks, and for elementwise layers."""
+    if not program.config.buffers.banked:
+        raise EscaError(
+            f"rtl: {program.config.name}: buffers.banked is false, expected true: maps take more "
+            "in banks"
+        )
+    for step in program.steps:
+        if step.engine == "epilogue":
+            raise EscaError(f"rtl: layer {step.layer.name!r} is elementwise: not built")
+
+
+def _check_regions(frame: HardwareFrame) -> None:
+    """EscaError for a map that is neither in banks nor in an engine's own memory."""
+    for key in frame.program.regions.keys() - frame.layouts.keys():
+        engines = {step.engine for step in readers_of(frame.program, key)}
+        if not engines or engines - {"linear", *ENGINES}:
+            raise EscaError(f"rtl: tensor {key[1]!r}: no layer reads it on the array")

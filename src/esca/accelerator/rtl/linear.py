@@ -8,20 +8,16 @@ from amaranth.lib.memory import Memory, WritePort
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.config import AcceleratorConfig
+from esca.accelerator.hardware.cycles import CONSTANT_BYTES
+from esca.accelerator.hardware.formats import FORMATS
+from esca.accelerator.hardware.jobs import bus_bytes
 from esca.accelerator.reads import power_above
-from esca.accelerator.rtl.adapt import bus_bytes
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.bursts import ROW_BITS
 from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.counters import Count
-from esca.accelerator.rtl.drain_records import FORMATS, STORE
-from esca.accelerator.rtl.linear_records import (
-    CONSTANT_BYTES,
-    LINEAR,
-    MOST_OUTPUTS,
-    OPERAND_BYTES,
-    WEIGHT_BYTES,
-)
+from esca.accelerator.rtl.drain_records import STORE
+from esca.accelerator.rtl.linear_records import LINEAR, MOST_OUTPUTS, OPERAND_BYTES, WEIGHT_BYTES
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import SUM_BITS
 from esca.accelerator.rtl.requantize import FACTOR, LAYER, VALUE_BITS, Lane

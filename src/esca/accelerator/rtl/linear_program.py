@@ -5,17 +5,17 @@ from typing import Any
 
 import numpy as np
 
+from esca.accelerator.hardware.cycles import CONSTANT_BYTES, lane_words
+from esca.accelerator.hardware.dram_maps import Bytes, row_pitch
+from esca.accelerator.hardware.formats import FORMATS, format_of
 from esca.accelerator.isa import Instruction
 from esca.accelerator.packed import unpacked
 from esca.accelerator.program import MachineProgram, Step
 from esca.accelerator.rtl.column_constants import factor_values
-from esca.accelerator.rtl.drain_records import FORMATS
-from esca.accelerator.rtl.dram_maps import Bytes, row_pitch
 from esca.accelerator.rtl.encode import DramPlaces
-from esca.accelerator.rtl.epilogue_values import format_of, layer_values
+from esca.accelerator.rtl.epilogue_values import layer_values
 from esca.accelerator.rtl.linear import CONSTANTS, LinearSizes
 from esca.accelerator.rtl.linear_records import (
-    CONSTANT_BYTES,
     MOST_INPUTS,
     MOST_OUTPUTS,
     OPERAND_BYTES,
@@ -40,11 +40,6 @@ def check_linear(layer: WorkLayer) -> None:
         raise EscaError(f"{where}: the linear engine adds biases of channels alone")
     if format_of(layer.output) == "tens":
         raise EscaError(f"{where}: {layer.output.bits} bits are stored, expected 4, 8 or 16")
-
-
-def lane_words(layer: WorkLayer, lanes: int) -> int:
-    """Words of ``lanes`` weights that an output takes."""
-    return ceil(layer.input.values / lanes)
 
 
 def linear_rows(program: MachineProgram, made: Instruction, sizes: LinearSizes) -> Bytes:
@@ -177,15 +172,6 @@ class LinearProgram:
             "format": FORMATS.index(format_of(layer.output)),
             "results": max(made.results, 0),
         }
-
-    def cycles(self, made: Instruction) -> int:
-        """Of the engine's job: whole words of every output."""
-        words = lane_words(self.program.steps[made.layer].layer, self.sizes.lanes)
-        return (made.raster[3] - made.raster[2]) * words
-
-    def load_cycles(self, number: int) -> int:
-        """Of a load of weights."""
-        return self.pieces[number][1].size // self.sizes.bus_bytes
 
     def store(self, made: Instruction, address: int) -> Payload:
         """Of a store to a map at ``address``; EscaError where it begins inside a bus word."""

@@ -4,9 +4,6 @@ from amaranth.lib import data
 
 from esca.accelerator.rtl.requantize import LAYER
 
-CONSTANT_BYTES = 16
-"""Of the constants that follow each output's weights."""
-
 MOST_INPUTS = 1024
 """Values of an operand of the linear engine."""
 

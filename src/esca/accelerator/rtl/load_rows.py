@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.hardware.latencies import LOAD_ROWS_LATENCY
 from esca.accelerator.layout import SUB_BANKS, Layout
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.bursts import ROW_BITS
@@ -12,9 +13,6 @@ from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.records import LOAD_ROWS
 from esca.accelerator.rtl.streams import COORDINATE_BITS
 from esca.errors import EscaError
-
-LOAD_ROWS_LATENCY = 6
-"""Cycles from a word to its place."""
 
 
 def placed_shape(words: int, bus_bytes: int) -> data.StructLayout:

@@ -4,9 +4,9 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory, WritePort
 
+from esca.accelerator.hardware.formats import FORMATS
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.collisions import uncollided
-from esca.accelerator.rtl.drain_records import FORMATS
 from esca.accelerator.rtl.engine_ports import engine_ports
 from esca.accelerator.rtl.engine_records import MOVE, WINDOW_BITS
 from esca.accelerator.rtl.engine_sizes import MOVE_WORDS, EngineSizes, check_depth

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from esca.accelerator.config import AcceleratorConfig, ArrayMode
+from esca.accelerator.hardware.latencies import element_latency
 from esca.errors import EscaError
 
 SMALL_MODES = (1, 2, 4)
@@ -88,7 +89,7 @@ class Parameters:
     @property
     def pe_latency(self) -> int:
         """Cycles from an operand's arrival at a PE to the sum that holds its product."""
-        return 4 if self.digits == 4 else 3
+        return element_latency(self.digits)
 
     @property
     def array_latency(self) -> int:

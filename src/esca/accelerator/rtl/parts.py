@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from amaranth.lib import wiring
 
 from esca.accelerator.config import AcceleratorConfig
+from esca.accelerator.hardware.jobs import bus_bytes
 from esca.accelerator.rtl.accumulators import Accumulators
 from esca.accelerator.rtl.activations import bank_words
-from esca.accelerator.rtl.adapt import bus_bytes
 from esca.accelerator.rtl.array import Array
 from esca.accelerator.rtl.drain import Drain, drain_sizes
 from esca.accelerator.rtl.params import parameters

@@ -4,21 +4,17 @@ from amaranth.hdl import Module, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.hardware.latencies import FRONT_LATENCY, array_latency
 from esca.accelerator.rtl.accumulators import TOKEN_LEAD, Accumulators, token_shape
 from esca.accelerator.rtl.activations import accesses_shape, words_shape
 from esca.accelerator.rtl.array import Array, delayed
 from esca.accelerator.rtl.feed import Feed
 from esca.accelerator.rtl.feed_record import feed_record
-from esca.accelerator.rtl.front import FRONT_LATENCY, Front
+from esca.accelerator.rtl.front import Front
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import SUM_BITS, Parameters
 from esca.accelerator.rtl.ring import Ring, write_shape
 from esca.accelerator.rtl.streams import STREAM
-
-
-def array_latency(p: Parameters) -> int:
-    """Cycles from the end of a unit to the first in which all its sums may be drained."""
-    return FRONT_LATENCY + p.array_latency + p.columns
 
 
 class Path(wiring.Component):
@@ -55,6 +51,7 @@ class Path(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """The parts, and the token's way beside the data."""
         p, m = self.p, Module()
+        latency = array_latency(p.rows, p.columns, p.digits)
         front = place(m, platform, "front", "front", Front, p, self.words)
         feed = place(m, platform, "feed", "feed", Feed, p, self.rows, FRONT_LATENCY)
         ring = place(m, platform, "ring", "ring", Ring, p, self.rows, self.bus_bytes)
@@ -83,7 +80,7 @@ class Path(wiring.Component):
             sums.drain_address.eq(self.drain_address),
             self.drained.eq(sums.drained),
             self.array_ending.eq(front.ending),
-            self.array_resulting.eq(delayed(m, front.ending, 1, array_latency(p))),
+            self.array_resulting.eq(delayed(m, front.ending, 1, latency)),
             self.feed_ending.eq(feed.ending),
             self.feed_resulting.eq(feed.resulting),
         ]

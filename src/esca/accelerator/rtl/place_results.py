@@ -4,8 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.hardware.formats import FORMATS
 from esca.accelerator.rtl.array import delayed
-from esca.accelerator.rtl.drain_records import FORMATS, RESULT, SEGMENT
+from esca.accelerator.rtl.drain_records import RESULT, SEGMENT
 from esca.accelerator.rtl.drain_sequencer import step_shape
 from esca.accelerator.rtl.params import Parameters
 

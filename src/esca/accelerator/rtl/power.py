@@ -21,12 +21,7 @@ from esca.accelerator.rtl.compiled import Watched
 from esca.accelerator.rtl.emit import rtlil_text
 from esca.accelerator.rtl.frames import PART, check_frames
 from esca.accelerator.rtl.gates import TOP, count_gates
-from esca.accelerator.rtl.switching import (
-    ModuleEnergy,
-    kinds_of,
-    module_energies,
-    total_energy,
-)
+from esca.accelerator.rtl.switching import ModuleEnergy, kinds_of, module_energies, total_energy
 from esca.accelerator.rtl.top import Top
 from esca.accelerator.rtl.verify import Machine
 from esca.accelerator.technology import NODES, Estimate, load_technology, sum_of

@@ -1,74 +1,53 @@
-"""Records' payloads of a program, and the cycles that its jobs take in hardware."""
+"""Records' payloads of a program."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from math import ceil
 from typing import Any
 
-from esca.accelerator.allocate import RegionKey
+from esca.accelerator.hardware.bank_places import loaded_rows, place_values
+from esca.accelerator.hardware.dram_maps import Bytes
+from esca.accelerator.hardware.formats import format_of, row_words, stored_code
+from esca.accelerator.hardware.frame import HardwareFrame
+from esca.accelerator.hardware.jobs import ENGINES, FEED, HardwareJob, tensor_shapes
+from esca.accelerator.hardware.whole_stores import chunk_of
 from esca.accelerator.isa import Instruction
 from esca.accelerator.layout import Layout
-from esca.accelerator.program import MachineProgram
 from esca.accelerator.reads import PassReads, pass_reads
-from esca.accelerator.rtl.adapt import (
-    HardwareJob,
-    tensor_shapes,
-)
 from esca.accelerator.rtl.column_constants import constant_table, constants_key
-from esca.accelerator.rtl.commands import FEED
 from esca.accelerator.rtl.drain import drain_sizes
-from esca.accelerator.rtl.dram_maps import Bytes
-from esca.accelerator.rtl.encode import (
-    DramPlaces,
-    Payload,
-    rows_payload,
-)
+from esca.accelerator.rtl.encode import DramPlaces, Payload
 from esca.accelerator.rtl.engine_program import EngineProgram
-from esca.accelerator.rtl.engine_records import ENGINES
 from esca.accelerator.rtl.engine_sizes import engine_sizes
-from esca.accelerator.rtl.epilogue_values import (
-    NO_PLACE,
-    NO_RESULT,
-    format_of,
-    layer_values,
-    place_values,
-    result_values,
-    row_words,
-    stored_code,
-)
+from esca.accelerator.rtl.epilogue_values import NO_PLACE, NO_RESULT, layer_values, result_values
 from esca.accelerator.rtl.linear import linear_sizes
 from esca.accelerator.rtl.linear_program import LinearProgram
 from esca.accelerator.rtl.load_rows import check_loaded
 from esca.accelerator.rtl.params import Parameters
-from esca.accelerator.rtl.path import array_latency
 from esca.accelerator.rtl.residual_rows import check_residual, residual_rows
 from esca.accelerator.rtl.streams import stream_values
 from esca.accelerator.rtl.texel_rows import texel_rows
-from esca.accelerator.rtl.weight_program import ProgramWeights, load_cycles
-from esca.accelerator.rtl.whole_stores import Chunk, StoredChunk, chunk_of
+from esca.accelerator.rtl.weight_program import ProgramWeights
 from esca.errors import EscaError
 
 
 class Payloads:
-    """Of a ``program`` with one store a chunk (``chunks``): what its jobs' records say and how long
-    these take. ``maps``: addresses in DRAM; ``places`` takes texel biases, too. ``parts``
-    that the machine has.
+    """Of a ``frame``: what its jobs' records say. ``maps``: addresses in DRAM; ``places`` takes
+    texel biases, too. ``parts`` that the machine has. EscaError for what it is not built for.
     """
 
     def __init__(
         self,
         p: Parameters,
         bus: int,
-        program: MachineProgram,
-        chunks: Mapping[Chunk, StoredChunk],
+        frame: HardwareFrame,
         maps: Mapping[str, int],
-        layouts: Mapping[RegionKey, Layout],
         weights: ProgramWeights,
         places: DramPlaces,
         parts: Collection[str],
     ) -> None:
-        self.p, self.bus, self.program, self.chunks = p, bus, program, chunks
-        self.maps, self.layouts, self.weights, self.places = maps, layouts, weights, places
+        program = frame.program
+        self.p, self.bus, self.program, self.chunks = p, bus, program, frame.chunks
+        self.maps, self.layouts, self.weights, self.places = maps, frame.layouts, weights, places
         self.tensors = tensor_shapes(program.workload)
         self.constants, self.first = constant_table(program, p.columns, p.centred)
         self.texels: dict[int, tuple[int, Bytes]] = {}
@@ -82,6 +61,8 @@ class Payloads:
             self.engines = EngineProgram(program, engine_sizes(program.config))
         self._lay_texels_out()
         for step in program.steps:
+            if step.engine in ENGINES and self.engines is None:
+                raise EscaError(f"rtl: layer {step.layer.name!r}: {step.engine} engine: not built")
             if step.layer.ramps and not self.sizes.ramps:
                 raise EscaError(
                     f"rtl: layer {step.layer.name!r}: its texel bias is a ramp, which "
@@ -101,47 +82,6 @@ class Payloads:
                         f"buffers.output_bytes is {self.quarter}"
                     )
                 self.texels[number] = self.places.add(len(piece)), piece
-
-    def timed(self) -> MachineProgram:
-        """The program with the cycles and latencies that hardware takes."""
-        made = tuple(self._timed(*entry) for entry in enumerate(self.program.instructions))
-        return replace(self.program, instructions=made)
-
-    def _timed(self, number: int, made: Instruction) -> Instruction:
-        y0, y1, x0, x1 = made.raster
-        rows = (y1 - y0) * (x1 - x0)
-        match made.op:
-            case "load_weights" if number in self.linear.pieces:
-                cycles = self.linear.load_cycles(number)
-            case "linear":
-                cycles = self.linear.cycles(made)
-            case "load_weights":
-                cycles = load_cycles(self.weights.loads[number], self.bus)
-            case "load_biases":
-                cycles = len(self.texels[number][1]) // self.bus
-            case "store":
-                store = self._store(made)
-                cycles = store["rows"] * store["row_bytes"] // self.bus
-            case "epilogue":
-                cycles = max(self.p.columns, rows * self.p.drain_turns)
-            case "array":
-                tiling = self.program.steps[made.layer].tiling
-                assert tiling is not None
-                tiles = self._reads(made.layer)[made.part[0]].k_tiles
-                cycles = tiles * max(rows, tiling.load_cycles)
-                return replace(made, cycles=cycles, latency=array_latency(self.p))
-            case "load_residual":
-                cycles = rows
-            case "load_rows":
-                return made
-            case "move" | "upsample" | "grid_sample" if self.engines is not None:
-                cycles = self.engines.cycles(made)
-            case _:
-                name = self.program.steps[made.layer].layer.name
-                raise EscaError(
-                    f"rtl: layer {name!r}: instruction {number} is a {made.op}: not built"
-                )
-        return replace(made, cycles=cycles)
 
     def _reads(self, layer: int) -> list[PassReads]:
         if layer not in self.reads:
@@ -168,7 +108,7 @@ class Payloads:
                 layout, tensor = self._layout(made.layer, name), self.tensors[name]
                 check_loaded(layout, self.bus)
                 record = layout.record()
-                return rows_payload(tensor, (low, high), self.maps[name], record, self.bus)
+                return loaded_rows(tensor, (low, high), self.maps[name], record, self.bus)
             case "linear_loads":
                 if one.rows is None:
                     return self.linear.load(number)

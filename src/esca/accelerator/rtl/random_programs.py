@@ -14,8 +14,8 @@ from torch import Tensor
 
 from esca.accelerator.compiler import compile_layer, compile_program
 from esca.accelerator.config import AcceleratorConfig, parse_config
+from esca.accelerator.hardware.jobs import bus_bytes
 from esca.accelerator.program import MachineProgram
-from esca.accelerator.rtl.adapt import bus_bytes
 from esca.accelerator.rtl.hardware_program import hardware_program
 from esca.errors import EscaError
 from esca.graph import Graph, Node

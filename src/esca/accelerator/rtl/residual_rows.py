@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from esca.accelerator.hardware.bank_places import unit_places
+from esca.accelerator.hardware.dram_maps import row_pitch
 from esca.accelerator.isa import Instruction
 from esca.accelerator.program import MachineProgram, Step
-from esca.accelerator.rtl.dram_maps import row_pitch
-from esca.accelerator.rtl.epilogue_values import unit_places
 from esca.accelerator.workload import TensorShape
 from esca.errors import EscaError
 

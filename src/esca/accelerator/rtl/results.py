@@ -7,11 +7,12 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from esca.accelerator.hardware.formats import FORMATS
 from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.counters import Count
-from esca.accelerator.rtl.drain_records import FORMATS, STORE
+from esca.accelerator.rtl.drain_records import STORE
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.near_fifo import NEAR_LATENCY, NearFifo
 from esca.accelerator.rtl.params import Parameters

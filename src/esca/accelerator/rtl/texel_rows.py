@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from esca.accelerator.axes import Ints
+from esca.accelerator.hardware.formats import STORED_BITS, stored_code
 from esca.accelerator.isa import Instruction
 from esca.accelerator.packed import unpacked
 from esca.accelerator.program import MachineProgram
-from esca.accelerator.rtl.drain_records import STORED_BITS
-from esca.accelerator.rtl.epilogue_values import stored_code
 from esca.accelerator.unit_outputs import Block, Raster, unit_outputs
 
 Bytes = NDArray[np.uint8]

@@ -11,17 +11,18 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.config import AcceleratorConfig
+from esca.accelerator.hardware.jobs import ENGINES, FEED, bus_bytes
+from esca.accelerator.hardware.latencies import WORD_LATENCY
 from esca.accelerator.rtl.activations import bank_words
-from esca.accelerator.rtl.adapt import bus_bytes
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.axi import ADDRESS_BITS, Axi
 from esca.accelerator.rtl.bank_writes import BankWrites
-from esca.accelerator.rtl.commands import FEED, CommandQueue, built_queues
+from esca.accelerator.rtl.commands import CommandQueue, built_queues
 from esca.accelerator.rtl.constants_ram import constants_write
 from esca.accelerator.rtl.control import server_names
-from esca.accelerator.rtl.dma import STORES, WORD_LATENCY, Dma
+from esca.accelerator.rtl.dma import STORES, Dma
 from esca.accelerator.rtl.drain import Drain, drain_sizes
-from esca.accelerator.rtl.engine_records import ENGINES, WINDOW
+from esca.accelerator.rtl.engine_records import WINDOW
 from esca.accelerator.rtl.engine_sizes import EngineSizes, engine_sizes
 from esca.accelerator.rtl.engines import Engines
 from esca.accelerator.rtl.fetch import BEAT_BYTES

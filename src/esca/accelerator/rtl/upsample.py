@@ -10,12 +10,7 @@ from esca.accelerator.rtl.engine_ports import engine_ports
 from esca.accelerator.rtl.engine_records import UPSAMPLE
 from esca.accelerator.rtl.engine_sizes import EngineSizes, check_depth
 from esca.accelerator.rtl.streams import COORDINATE_BITS
-from esca.accelerator.rtl.window_banks import (
-    CORNER_LATENCY,
-    PLACE_BITS,
-    WindowBanks,
-    WindowLines,
-)
+from esca.accelerator.rtl.window_banks import CORNER_LATENCY, PLACE_BITS, WindowBanks, WindowLines
 from esca.accelerator.rtl.word_fill import FILL_LATENCY, WordFill
 
 UPSAMPLE_DEPTH = CORNER_LATENCY + 3 + FILL_LATENCY

@@ -12,12 +12,11 @@ from torch import Tensor
 
 from esca.accelerator.axes import Ints
 from esca.accelerator.config import AcceleratorConfig, config_hash
+from esca.accelerator.hardware.jobs import FEED, HardwareJob
+from esca.accelerator.hardware.latencies import SLACK
 from esca.accelerator.machine import execute
 from esca.accelerator.program import MachineProgram
-from esca.accelerator.rtl.adapt import HardwareJob
-from esca.accelerator.rtl.commands import FEED
 from esca.accelerator.rtl.compiled import Simulation, compiled
-from esca.accelerator.rtl.dma import SLACK
 from esca.accelerator.rtl.hardware_program import HardwareProgram, hardware_program
 from esca.accelerator.rtl.memory_model import Memory
 from esca.accelerator.rtl.top import Top
@@ -146,7 +145,7 @@ def verify(
             f"{machine.config.name} ({hashes[1]})"
         )
     made = hardware_program(program, machine.parts)
-    starts = made.starts()
+    starts = made.frame.starts()
     integers = {
         tensor.name: feeds[tensor.name].numpy().reshape(tensor.shape).astype(np.int64)
         for tensor in program.workload.inputs

@@ -4,11 +4,12 @@ and where feeds find them there.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 import numpy as np
 
+from esca.accelerator.hardware.cycles import part_words
+from esca.accelerator.hardware.weight_words import Bytes
 from esca.accelerator.isa import Instruction
 from esca.accelerator.packed import unpacked
 from esca.accelerator.program import MachineProgram, Step
@@ -16,7 +17,6 @@ from esca.accelerator.reads import pass_reads
 from esca.accelerator.rtl.encode import DramPlaces
 from esca.accelerator.rtl.feed_record import feed_values
 from esca.accelerator.rtl.ring import ring_rows
-from esca.accelerator.rtl.weight_words import Bytes, TileWords, tile_words
 from esca.accelerator.weights import Part, tile_weights
 from esca.errors import EscaError
 
@@ -53,15 +53,12 @@ class _Layer:
         step = program.steps[number]
         assert step.tiling is not None
         self.reads = [*pass_reads(step.tiling)]
-        self.words: dict[Part, TileWords] = {}
+        self.words, self.spans = part_words(step)
         self.pieces: list[tuple[int, Bytes]] = []
-        self.spans: dict[Part, list[TileWords]] = {part: [] for part in step.weights}
         self.addresses: dict[Part, int] = {}
         first: dict[bytes, Part] = {}
-        for part in step.shared:
-            words = self.words[part] = tile_words(step.tiling, part)
-            if first.setdefault(words.key, part) == part:
-                self.spans[step.shared[part]].append(words)
+        for part, words in self.words.items():
+            first.setdefault(words.key, part)
         for part, parts in self.spans.items():
             # Equal words may stand in other slots of another tile: take the matrix of their own.
             packed = [w.packed(tile_matrix(program, step, first[w.key])) for w in parts]
@@ -142,8 +139,3 @@ def _load(
             ring.put((made.layer, words.key), words.rows, where)
             total += words.rows
     return {"dram": layer.addresses[made.parts[0]], "bytes": total * row_bytes, "ring": first}
-
-
-def load_cycles(payload: Payload, bus_bytes: int) -> int:
-    """Cycles of a load of weights."""
-    return ceil(payload["bytes"] / bus_bytes)

@@ -10,12 +10,7 @@ from esca.accelerator.config import AcceleratorConfig, config_hash
 from esca.accelerator.rtl.board.protocol import CONFIG_BYTES
 from esca.accelerator.rtl.board.sdram import SdramPins
 from esca.accelerator.rtl.board.sdram_part import SdramPart
-from esca.accelerator.rtl.board.shell import (
-    LEDS,
-    BoardSettings,
-    BoardShell,
-    machine_signature,
-)
+from esca.accelerator.rtl.board.shell import LEDS, BoardSettings, BoardShell, machine_signature
 from esca.accelerator.rtl.modules import place
 
 

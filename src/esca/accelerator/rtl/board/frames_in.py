@@ -5,13 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.board.crc import BITS, START, crc_next
-from esca.accelerator.rtl.board.protocol import (
-    CRC_REST,
-    END,
-    ESCAPE,
-    ESCAPED_END,
-    ESCAPED_ESCAPE,
-)
+from esca.accelerator.rtl.board.protocol import CRC_REST, END, ESCAPE, ESCAPED_END, ESCAPED_ESCAPE
 
 
 class FrameReader(wiring.Component):

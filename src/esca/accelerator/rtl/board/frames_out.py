@@ -5,13 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.board.crc import BITS, START, crc_next
-from esca.accelerator.rtl.board.protocol import (
-    CRC_BYTES,
-    END,
-    ESCAPE,
-    ESCAPED_END,
-    ESCAPED_ESCAPE,
-)
+from esca.accelerator.rtl.board.protocol import CRC_BYTES, END, ESCAPE, ESCAPED_END, ESCAPED_ESCAPE
 
 MESSAGE_BYTE = data.StructLayout({"byte": 8, "last": 1})
 

@@ -21,12 +21,7 @@ from esca.accelerator.rtl.board.protocol import (
     Op,
     Status,
 )
-from esca.accelerator.rtl.board.words import (
-    WORD_BITS,
-    WORD_BYTES,
-    ReadMaster,
-    WriteMaster,
-)
+from esca.accelerator.rtl.board.words import WORD_BITS, WORD_BYTES, ReadMaster, WriteMaster
 
 LINE_BYTE = data.StructLayout({"byte": 8, "valid": 1, "damaged": 1})
 """``damaged``: a byte did not come well."""

@@ -11,11 +11,7 @@ from esca.accelerator.rtl.board.host_port import HostPort
 from esca.accelerator.rtl.board.host_state import constant_bytes
 from esca.accelerator.rtl.board.hub import shared
 from esca.accelerator.rtl.board.masters import AxiReads, AxiWrites
-from esca.accelerator.rtl.board.protocol import (
-    PAYLOAD_BYTES,
-    VERSION,
-    Identity,
-)
+from esca.accelerator.rtl.board.protocol import PAYLOAD_BYTES, VERSION, Identity
 from esca.accelerator.rtl.board.runs import Runs
 from esca.accelerator.rtl.board.sdram import Sdram, SdramPins
 from esca.accelerator.rtl.board.sdram_part import SdramPart, sdram_cycles

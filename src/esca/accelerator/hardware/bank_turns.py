@@ -4,29 +4,33 @@ What :class:`esca.accelerator.rtl.bank_writes.BankWrites` does, in numpy and by 
 :func:`esca.accelerator.events.simulate`.
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from esca.accelerator.allocate import RegionKey
 from esca.accelerator.axes import Ints
-from esca.accelerator.config import AcceleratorConfig
-from esca.accelerator.layout import SUB_BANKS, AxisHash
-from esca.accelerator.rtl.adapt import HardwareJob, bus_bytes
-from esca.accelerator.rtl.bank_writes import WAITING_LATENCY
-from esca.accelerator.rtl.bursts import SETUP
-from esca.accelerator.rtl.dma import SLACK, WORD_LATENCY
-from esca.accelerator.rtl.load_rows import LOAD_ROWS_LATENCY
-from esca.accelerator.rtl.params import parameters
+from esca.accelerator.hardware.bank_places import loaded_rows, place_values
+from esca.accelerator.hardware.cycles import drain_turns
+from esca.accelerator.hardware.jobs import ENGINES, HardwareJob, bus_bytes, tensor_shapes
+from esca.accelerator.hardware.latencies import (
+    LOAD_ROWS_LATENCY,
+    SETUP,
+    SLACK,
+    WAITING_LATENCY,
+    WORD_LATENCY,
+)
+from esca.accelerator.layout import SUB_BANKS, AxisHash, Layout
+from esca.accelerator.program import MachineProgram
+from esca.errors import EscaError
 
 Record = Mapping[str, Any]
 
 NOWHERE = -2
-"""No sub-bank, nor what stands for a cycle without a write."""
-
-ROOM = 4096
-"""Cycles by which the table of writes grows at a time."""
+"""No sub-bank, nor what an epilogue says of a cycle without a write."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +40,10 @@ class SubBanks:
     low: Ints
     high: Ints
     sub: Ints
+
+    def each(self) -> list[tuple[int, int, int]]:
+        """All three, cycle by cycle."""
+        return [*zip(self.low.tolist(), self.high.tolist(), self.sub.tolist(), strict=True)]
 
 
 def _places(layout: Record, y: Ints, x: Ints) -> Ints:
@@ -47,12 +55,9 @@ def _places(layout: Record, y: Ints, x: Ints) -> Ints:
 
 def loaded_banks(record: Record, rows: int, bus: int) -> SubBanks:
     """What the words of a load of rows are written to, on ``rows`` banks with a bus of so many
-    bytes; nothing where it is for an engine.
+    bytes.
     """
     layout, words = record["layout"], -(-record["row_bytes"] // bus)
-    if record["engine"]:
-        nowhere = np.full(record["rows"] * words, NOWHERE)
-        return SubBanks(nowhere, nowhere, nowhere)
     line, word = np.divmod(np.arange(record["rows"] * words), words)
     x, part = np.divmod(word, record["pixel_words"])
     colour = _places(layout, (record["first_row"] + line) % layout["ring_rows"], x)
@@ -85,7 +90,7 @@ def drained_banks(record: Record, rows: int, columns: int, turns: int) -> SubBan
 
 
 class BankTurns:
-    """Of the ``jobs`` of a program and their records: a
+    """Of the ``jobs`` of a ``program`` and the ``layouts`` of its regions: a
     :data:`esca.accelerator.events.Later` of loads of rows.
 
     Words come a cycle each with an ideal memory port, and wait in line without holding it up.
@@ -94,12 +99,14 @@ class BankTurns:
     def __init__(
         self,
         jobs: Sequence[HardwareJob],
-        records: Sequence[Record],
-        config: AcceleratorConfig,
+        program: MachineProgram,
+        layouts: Mapping[RegionKey, Layout],
     ) -> None:
+        config = program.config
+        self.jobs, self.program, self.layouts = jobs, program, layouts
+        self.tensors = tensor_shapes(program.workload)
         self.rows, self.columns = config.array.rows, config.array.columns
-        self.turns = parameters(config).drain_turns
-        self.bus, self.records = bus_bytes(config), records
+        self.turns, self.bus = drain_turns(config), bus_bytes(config)
         self.drain_latency = config.engines.epilogue_latency_cycles
         latency = config.memory.dram_latency_cycles
         ways = 1 + WORD_LATENCY + LOAD_ROWS_LATENCY + WAITING_LATENCY
@@ -107,15 +114,46 @@ class BankTurns:
         self.drains = [
             number
             for number, one in enumerate(jobs)
-            if one.job.queue == "epilogue" and records[number]["place"]["on"]
+            if program.instructions[one.instruction].op == "epilogue"
+            and self._output(number) in layouts
         ]
         self.loads = [number for number, one in enumerate(jobs) if one.job.queue == "loads"]
         self.late = frozenset(self.loads)
         self.drained = self.loaded = self.word = 0  # how many, and words of the load under way
         self.free = 0  # the first cycle in which the next word may be written
         self.ends: dict[int, int] = {}  # cycle of the last write of each load that is done
-        self.busy = np.full((3, 0), -1)  # low, high, sub by cycle
-        self.banks = SubBanks(*np.zeros((3, 0), int))
+        self.writes: deque[tuple[int, list[tuple[int, int, int]]]] = deque()
+        self.banks: list[tuple[int, int, int]] = []
+
+    def _output(self, number: int) -> RegionKey:
+        layer = self.program.instructions[self.jobs[number].instruction].layer
+        return -1, self.program.steps[layer].layer.output.name
+
+    def _drained(self, number: int) -> SubBanks:
+        """What an epilogue writes; nothing where hardware has no places for its outputs."""
+        made = self.program.instructions[self.jobs[number].instruction]
+        tiling = self.program.steps[made.layer].tiling
+        assert tiling is not None
+        y0, y1, x0, x1 = made.raster
+        size = {"lines": y1 - y0, "length": x1 - x0}
+        try:
+            place = place_values(tiling, made.part, made.raster, self.layouts[self._output(number)])
+        except EscaError:
+            nowhere = np.full((y1 - y0) * (x1 - x0) * self.turns, -1)
+            return SubBanks(nowhere, nowhere, nowhere)
+        return drained_banks({**size, "place": place}, self.rows, self.columns, self.turns)
+
+    def _loaded(self, number: int) -> SubBanks:
+        """What a load writes, in order of its words; nothing where it is for an engine."""
+        one = self.jobs[number]
+        assert one.rows is not None
+        (name, low, high), layer = one.rows, self.program.instructions[one.instruction].layer
+        layout = self.layouts.get((layer, name)) or self.layouts.get((-1, name))
+        if layout is None or self.program.steps[layer].engine in ENGINES:
+            nowhere = np.full(one.job.cycles - SETUP, NOWHERE)
+            return SubBanks(nowhere, nowhere, nowhere)
+        record = loaded_rows(self.tensors[name], (low, high), 0, layout.record(), self.bus)
+        return loaded_banks(record, self.rows, self.bus)
 
     def __call__(self, job: int, now: int, starts: Sequence[int]) -> int:
         """See :data:`esca.accelerator.events.Later`."""
@@ -130,16 +168,10 @@ class BankTurns:
         return max(now, self.ends[job] + 2)
 
     def _note(self, starts: Sequence[int]) -> None:
-        """Writes of the epilogues that have started."""
+        """Writes of the epilogues that have started: the first one's cycle, and banks by cycle."""
         while self.drained < len(self.drains) and starts[self.drains[self.drained]] >= 0:
             number = self.drains[self.drained]
-            made = drained_banks(self.records[number], self.rows, self.columns, self.turns)
-            first = starts[number] + self.drain_latency
-            end = first + len(made.sub)
-            if end > self.busy.shape[1]:
-                more = np.full((3, end + ROOM - self.busy.shape[1]), -1)
-                self.busy = np.concatenate([self.busy, more], 1)
-            self.busy[:, first:end] = made.low, made.high, made.sub
+            self.writes.append((starts[number] + self.drain_latency, self._drained(number).each()))
             self.drained += 1
 
     def _write(self, end: int, starts: Sequence[int]) -> None:
@@ -147,8 +179,8 @@ class BankTurns:
         while self.loaded < len(self.loads) and starts[self.loads[self.loaded]] >= 0:
             number = self.loads[self.loaded]
             if not self.word:
-                self.banks = loaded_banks(self.records[number], self.rows, self.bus)
-            while self.word < len(self.banks.sub):
+                self.banks = self._loaded(number).each()
+            while self.word < len(self.banks):
                 due = starts[number] + self.first_write + self.word
                 cycle = self._turn(max(due, self.free), end)
                 if cycle >= end:
@@ -159,11 +191,17 @@ class BankTurns:
             self.loaded, self.word = self.loaded + 1, 0
 
     def _turn(self, cycle: int, end: int) -> int:
-        """The first cycle from ``cycle`` on in which the next word's sub-banks are not written."""
-        banks, word = self.banks, self.word
-        while cycle < min(end, self.busy.shape[1]):
-            low, high, sub = self.busy[:, cycle]
-            if sub != banks.sub[word] or high <= banks.low[word] or banks.high[word] <= low:
+        """The first cycle from ``cycle`` on in which the next word's sub-banks are not written; it
+        is never asked for an earlier one again.
+        """
+        low, high, sub = self.banks[self.word]
+        while cycle < end:
+            while self.writes and self.writes[0][0] + len(self.writes[0][1]) <= cycle:
+                self.writes.popleft()
+            if not self.writes or self.writes[0][0] > cycle:
+                break
+            first, last, written = self.writes[0][1][cycle - self.writes[0][0]]
+            if written != sub or last <= low or high <= first:
                 break
             cycle += 1
         return cycle

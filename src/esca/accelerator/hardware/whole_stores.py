@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass, replace
 
+from esca.accelerator.hardware.jobs import ENGINES
 from esca.accelerator.isa import Instruction
 from esca.accelerator.program import MachineProgram
-from esca.accelerator.rtl.engine_records import ENGINES
 from esca.accelerator.turns import Turns
-from esca.errors import EscaError
 
-MAKERS = ("epilogue", *ENGINES)
+MAKERS = ("epilogue", "elementwise", *ENGINES)
 """Operations that fill halves of the results."""
 
 Chunk = tuple[int, int]
@@ -29,18 +28,30 @@ def chunk_of(made: Instruction) -> Chunk:
     return made.layer, made.raster[0]
 
 
+def kept_numbers(program: MachineProgram) -> list[int]:
+    """Instructions that stay: all but the stores of a chunk before its last."""
+    last = _last_stores(program)
+    return [
+        number
+        for number, made in enumerate(program.instructions)
+        if made.op != "store" or last.get(chunk_of(made), number) == number
+    ]
+
+
+def _last_stores(program: MachineProgram) -> dict[Chunk, int]:
+    """Of every chunk that hardware stores at once."""
+    return {
+        chunk_of(made): number
+        for number, made in enumerate(program.instructions)
+        if made.op == "store" and program.steps[made.layer].engine != "linear"
+    }
+
+
 def with_whole_stores(program: MachineProgram) -> tuple[MachineProgram, dict[Chunk, StoredChunk]]:
     """The same program with one store a chunk, and all its stored chunks. Halves of the results are
-    taken in turn by chunks. The linear engine's stores stay as they are; EscaError for elementwise
-    layers.
+    taken in turn by chunks. The linear engine's stores stay as they are.
     """
-    last: dict[Chunk, int] = {}
-    for number, made in enumerate(program.instructions):
-        if made.op == "store" and program.steps[made.layer].engine != "linear":
-            if program.steps[made.layer].engine == "epilogue":
-                name = program.steps[made.layer].layer.name
-                raise EscaError(f"rtl: layer {name!r} is elementwise: not built")
-            last[chunk_of(made)] = number
+    last = _last_stores(program)
     kept: list[Instruction] = []
     place: list[int] = []  # new numbers
     turns, halves = Turns(), dict[Chunk, int]()

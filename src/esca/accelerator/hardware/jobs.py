@@ -1,21 +1,24 @@
-"""Jobs as hardware takes them: at least a cycle each, one tensor a load, whole bus words, a feed.
-
-What the simulator does not do yet is done here on a copy; :func:`esca.accelerator.events.simulate`
-of the copy says what hardware has to do.
-"""
+"""Jobs as hardware takes them: a cycle at least, one tensor a load, whole bus words, a feed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.events import Job
+from esca.accelerator.hardware.dram_maps import row_pitch
+from esca.accelerator.hardware.latencies import SETUP
 from esca.accelerator.isa import Instruction
-from esca.accelerator.rtl.bursts import SETUP
-from esca.accelerator.rtl.commands import FEED
-from esca.accelerator.rtl.dram_maps import row_pitch
 from esca.accelerator.schedule import SERVERS
 from esca.accelerator.workload import TensorShape, Workload
 from esca.errors import EscaError
+
+ENGINES = ("move", "upsample", "grid_sample")
+"""Engines beside the array that a machine may be built with."""
+
+FEED = "feed"
+"""The queue of the weight feed, which has one job for each of the array's: its result is that the
+unit's first weights are in the array. The array waits for it and not for ``weights``.
+"""
 
 
 @dataclass(frozen=True)
