@@ -17,6 +17,18 @@ def test_memories_are_those_of_the_configuration():
     assert made["results"].memory_bytes + made["extras"].memory_bytes == buffers.output_bytes
 
 
+@pytest.mark.parametrize(
+    ("preset", "element"),
+    [
+        ("ecp5-8x8", "8 x 8 bit"),
+        ("mixed-8x8", "8x8, 2 of 4x8 or 4 of 4x4 bit"),
+        ("ecp5-16x16", "2 of 4x4 bit"),
+    ],
+)
+def test_an_element_is_said_as_it_is(preset, element):
+    assert blocks(load_config(preset))["array"].facts[0] == element
+
+
 def test_a_units_way_takes_what_array_and_epilogue_take():
     config = load_config("ecp5-8x8")
     cycles = sum(stage.cycles for stage in unit_stages(config))

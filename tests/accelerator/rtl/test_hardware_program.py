@@ -12,6 +12,8 @@ from esca.accelerator.hardware.latencies import SETUP, array_latency
 from esca.accelerator.hardware.whole_stores import StoredChunk, with_whole_stores
 from esca.accelerator.isa import Instruction
 from esca.accelerator.packed import unpacked
+from esca.accelerator.rtl import program_payloads
+from esca.accelerator.rtl.drain import drain_sizes
 from esca.accelerator.rtl.hardware_program import hardware_program
 from esca.accelerator.rtl.params import parameters
 from esca.accelerator.rtl.texel_rows import texel_rows
@@ -108,6 +110,18 @@ def test_texel_biases_in_drain_order() -> None:
                     column = at // 16
                     assert stored[line, across, column] == values[at]
                     at += 1
+
+
+def test_constants_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = small_program("w4a4")
+    columns = len(hardware_program(program).constants)
+    for room, refused in ((columns, False), (columns - 1, True)):
+        monkeypatch.setattr(program_payloads, "drain_sizes", lambda c, n=room: drain_sizes(c, n))
+        if refused:
+            with pytest.raises(EscaError, match=f"constants of {columns} columns, .* for {room}"):
+                hardware_program(program)
+        else:
+            hardware_program(program)
 
 
 def test_what_hardware_does_not_take_is_named() -> None:

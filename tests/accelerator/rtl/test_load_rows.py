@@ -174,5 +174,8 @@ def test_what_is_refused(layer, config):
     narrow = layout_of(layer, config, 4, (8, 8), (6, 6), 6)
     with pytest.raises(EscaError, match=r"4 atoms of 1 bytes a pixel are loaded, expected whole 8"):
         check_loaded(narrow, 8)
+    nibbles = replace(narrow, tensor=replace(narrow.tensor, bits=4))
+    with pytest.raises(EscaError, match="values of 4 bits are loaded, the array takes 8"):
+        check_loaded(nibbles, 8)
     with pytest.raises(EscaError, match="DMA moves 6 bytes a cycle, expected one or two for each"):
         LoadRows(P, WORDS, 6)

@@ -160,7 +160,9 @@ def unit_stages(config: AcceleratorConfig) -> tuple[Stage, ...]:
 
 def _element(p: Parameters) -> str:
     """What a PE multiplies a cycle."""
-    return "8x8, 2 of 4x8 or 4 of 4x4 bit" if p.small else "8 x 8 bit"
+    if not p.small:
+        return "8 x 8 bit"
+    return "8x8, 2 of 4x8 or 4 of 4x4 bit" if p.composed else f"{p.products} of 4x4 bit"
 
 
 def _padding(p: Parameters) -> str:

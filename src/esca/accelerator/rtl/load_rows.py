@@ -35,17 +35,21 @@ def placed_shape(words: int, bus_bytes: int) -> data.StructLayout:
 
 def check_loaded(layout: Layout, bus_bytes: int) -> None:
     """EscaError where words of memory are not whole atoms of one pixel in neighbouring banks: all
-    of them or, where a word is a pixel and fills two bytes of each, one half.
+    of them or, where a word is a pixel and fills two bytes of each, one half; and where values have
+    other bits there than in the banks.
     """
+    tensor = layout.tensor
+    stored = 4 if tensor.bits <= 4 else 8
+    if layout.value_bits != stored:
+        raise EscaError(
+            f"rtl: tensor {tensor.name!r}: values of {stored} bits are loaded, the array takes "
+            f"{layout.value_bits}"
+        )
     size, rows = layout.atoms * layout.atom_bytes, layout.array_rows
     half = layout.rows * 2 == rows == bus_bytes == size and layout.atom_bytes == 2
-    if (
-        layout.tensor.channels % layout.atom
-        or size % bus_bytes
-        or not (half or layout.rows == rows)
-    ):
+    if tensor.channels % layout.atom or size % bus_bytes or not (half or layout.rows == rows):
         raise EscaError(
-            f"rtl: tensor {layout.tensor.name!r}: {layout.atoms} atoms of {layout.atom_bytes} "
+            f"rtl: tensor {tensor.name!r}: {layout.atoms} atoms of {layout.atom_bytes} "
             f"bytes a pixel are loaded, expected whole {bus_bytes} bytes on {rows} rows"
         )
 

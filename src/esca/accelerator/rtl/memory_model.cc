@@ -1,6 +1,7 @@
 // A memory behind AXI ports of a compiled design, driven cycle by cycle through the design's own
 // harness. With no stalls it takes a request and a word a cycle and answers after a fixed latency.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <deque>
@@ -18,7 +19,20 @@ struct Places {
 struct Beat { uint64_t due; uint32_t address; bool last; };
 struct Burst { uint32_t address; uint32_t beats; };
 
+// What a port offered and nobody took: AXI wants it to stay as it is.
+struct Offer {
+    bool held = false;
+    std::vector<uint32_t> words;
+    bool changed(bool valid, bool ready, const uint32_t *payload, int count) {
+        bool wrong = held && (!valid || !std::equal(words.begin(), words.end(), payload));
+        held = valid && !ready;
+        if (held) words.assign(payload, payload + count);
+        return wrong;
+    }
+};
+
 struct Port {
+    Offer requests, stores, words;
     std::deque<Beat> reads;
     std::deque<Burst> writes;
     std::deque<uint64_t> acks;
@@ -68,6 +82,7 @@ struct Memory {
     }
 
     void watch(Port &port, const Places &at, const uint32_t *out) {
+        errors += port.requests.changed(out[at.ar_valid], port.ar, out + at.ar_payload, 2);
         if (port.r && out[at.r_ready]) {
             port.reads.pop_front();
             port.r = false;
@@ -84,6 +99,9 @@ struct Memory {
             }
         }
         if (at.aw_ready < 0) return;
+        int wide = at.bus_bytes / 4 + 1;
+        errors += port.stores.changed(out[at.aw_valid], port.aw, out + at.aw_payload, 2);
+        errors += port.words.changed(out[at.w_valid], port.w, out + at.w_payload, wide);
         if (port.b && out[at.b_ready]) {
             port.acks.pop_front();
             port.b = false;

@@ -65,7 +65,9 @@ class Memory:
 
     @property
     def errors(self) -> int:
-        """Requests outside memory or across a page, words without a request, wrong ends."""
+        """Requests outside memory or across a page, words without a request, wrong ends; offers
+        that change or go before they are taken.
+        """
         return int(self._model.memory_errors(self._memory))
 
     def esca_run(self, design: Any, cycles: int, given: int, found: int) -> None:

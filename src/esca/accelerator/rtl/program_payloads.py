@@ -49,11 +49,17 @@ class Payloads:
         self.p, self.bus, self.program, self.chunks = p, bus, program, frame.chunks
         self.maps, self.layouts, self.weights, self.places = maps, frame.layouts, weights, places
         self.tensors = tensor_shapes(program.workload)
+        self.sizes = drain_sizes(program.config)
         self.constants, self.first = constant_table(program, p.columns, p.centred)
+        columns = len(self.constants.entries)
+        if columns > self.sizes.constants:
+            raise EscaError(
+                f"rtl: {program.workload.name}: constants of {columns} columns, there is room for "
+                f"{self.sizes.constants}"
+            )
         self.texels: dict[int, tuple[int, Bytes]] = {}
         self.reads: dict[int, list[PassReads]] = {}
         self.quarter = program.config.buffers.output_bytes // 4
-        self.sizes = drain_sizes(program.config)
         self.linear = LinearProgram(program, linear_sizes(program.config), places)
         self.engines = None
         wanted = {step.engine for step in program.steps} & {*ENGINES}
