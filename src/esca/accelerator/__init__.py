@@ -11,6 +11,8 @@
 * ``events``: event-driven simulation; ``closed_form``: the same by formula for two engines.
 * ``compiler``: passes from a quantized graph to a ``program`` of ``isa`` instructions, which
   ``machine`` executes bit for bit through modelled ``memory``; ``check`` holds it to the runtime.
+* ``hardware``: jobs and cycles of a machine with banked buffers, as it is built; ``rtl``: its
+  hardware itself, generated.
 * ``timing``: all of it for one frame, with MACs and bytes checked; ``results``: as plain data,
   table and trace.
 """

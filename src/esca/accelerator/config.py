@@ -75,7 +75,8 @@ class Buffers:
     whole feature maps, the other half windows of rows. ``output_bytes`` is split into two halves
     for results and two for the texel biases and residuals they need. ``banked``: maps on chip take
     what the banks of the RTL take (:mod:`esca.accelerator.layout`), where rings and rows are filled
-    up; else rows lie one behind the other.
+    up, and a frame takes the cycles of hardware (:mod:`esca.accelerator.hardware`); else rows lie
+    one behind the other, and nothing that only building shows is counted.
     """
 
     accumulator_bytes: Positive

@@ -8,7 +8,7 @@ from esca.accelerator.config import AcceleratorConfig, ArrayMode, MappingName, c
 from esca.accelerator.events import simulate
 from esca.accelerator.hardware.frame import HardwareFrame, hardware_frame
 from esca.accelerator.hardware.latencies import CONTROL_CYCLES
-from esca.accelerator.hardware.whole_stores import Chunk, chunk_of, kept_numbers
+from esca.accelerator.hardware.whole_stores import kept_numbers
 from esca.accelerator.order import Placement, place
 from esca.accelerator.plan import Engine, LayerPlan, plan_layer
 from esca.accelerator.program import MachineProgram, outlined
@@ -90,7 +90,9 @@ class FrameTiming:
 
 
 def time_workload(workload: Workload, config: AcceleratorConfig) -> FrameTiming:
-    """Plan, schedule and simulate one frame; EscaError where something does not fit."""
+    """Plan, schedule and simulate one frame; where buffers are banked, as the machine that is built
+    runs it. EscaError where something does not fit.
+    """
     if not workload.layers:
         raise EscaError(f"{workload.name}: no layer to run")
     plans = [plan_layer(layer, config) for layer in workload.layers]
@@ -106,25 +108,15 @@ def time_workload(workload: Workload, config: AcceleratorConfig) -> FrameTiming:
 
 def _built(program: Program, outline: MachineProgram, frame: HardwareFrame) -> Program:
     """A schedule's jobs as the machine that is built runs them; an instruction's bytes are those of
-    its first job, a whole store's those of all that it stands for.
+    its first job.
     """
-    stored: Counter[Chunk] = Counter()
-    for made in outline.instructions:
-        if made.op == "store":
-            stored[chunk_of(made)] += made.bytes
     numbers, entries = kept_numbers(outline), []
     last = -1
     for one in frame.jobs:
-        entry, made = (
-            program.entries[numbers[one.instruction]],
-            frame.program.instructions[one.instruction],
-        )
-        if one.instruction == last:
-            entry = replace(entry, bytes=0)
-        elif made.queue == "stores":
-            entry = replace(entry, bytes=stored[chunk_of(made)])
-        entries.append(entry)
-        last = one.instruction
+        made, entry = one.instruction, program.entries[numbers[one.instruction]]
+        size = frame.program.instructions[made].bytes if made != last else 0
+        entries.append(replace(entry, bytes=size))
+        last = made
     return replace(program, jobs=[one.job for one in frame.jobs], entries=entries)
 
 

@@ -1,5 +1,6 @@
 """Stores as hardware makes them: whole rows of a chunk after its last unit, not each unit alone."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from esca.accelerator.hardware.jobs import ENGINES
@@ -52,6 +53,7 @@ def with_whole_stores(program: MachineProgram) -> tuple[MachineProgram, dict[Chu
     taken in turn by chunks. The linear engine's stores stay as they are.
     """
     last = _last_stores(program)
+    sizes: Counter[Chunk] = Counter()
     kept: list[Instruction] = []
     place: list[int] = []  # new numbers
     turns, halves = Turns(), dict[Chunk, int]()
@@ -60,6 +62,7 @@ def with_whole_stores(program: MachineProgram) -> tuple[MachineProgram, dict[Chu
     for number, made in enumerate(program.instructions):
         chunk = chunk_of(made)
         whole = chunk in last
+        sizes[chunk] += made.bytes if made.op == "store" else 0
         if made.op == "store" and whole and number != last[chunk]:
             place.append(-1)
             continue
@@ -78,7 +81,7 @@ def with_whole_stores(program: MachineProgram) -> tuple[MachineProgram, dict[Chu
             turns.freed[-1] = len(kept)
             rows = _rows(program, chunk)
             chunks[chunk] = replace(chunks[chunk], store=len(kept), rows=rows)
-            changed = replace(changed, results=halves[chunk])
+            changed = replace(changed, results=halves[chunk], bytes=sizes[chunk])
         kept.append(changed)
     return replace(program, instructions=tuple(kept)), chunks
 

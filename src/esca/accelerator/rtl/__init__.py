@@ -4,7 +4,8 @@
 * ``top``: the machine. ``control``, ``fetch``, ``dma``: command queues and the memory port.
 * ``path``: banks of activations, front end (``front``), weight ring and ``feed``, ``array`` of
   ``pe`` and ``accumulators``. ``drain``: ``requantize`` lanes, texel biases, results.
-* ``hardware_program``: a compiled program as records, constants and an image of DRAM.
+* ``hardware_program``: a compiled program as records, constants and an image of DRAM; its jobs and
+  cycles are those of :mod:`esca.accelerator.hardware`.
 * ``compiled``: a component as a compiled simulation; ``verify``, ``frames``: programs and frames on
   it, held against simulator and runtime; ``random_programs``, ``coverage``: what it is tried with.
 * ``board``: a board around the machine, its host's protocol, and a simulation of both.
