@@ -41,8 +41,8 @@ def planned(module: Mapping[str, Any]) -> dict[str, str]:
     cell; of those that nothing is said about none. A machine with more than fits has no plan.
     """
     cells = module["cells"]
-    rams = _natural(n for n, cell in cells.items() if cell["type"] in ("DP16KD", "PDPW16KD"))
-    products = _natural(n for n, cell in cells.items() if cell["type"] == "MULT18X18D")
+    rams = natural(n for n, cell in cells.items() if cell["type"] in ("DP16KD", "PDPW16KD"))
+    products = natural(n for n, cell in cells.items() if cell["type"] == "MULT18X18D")
     ram_sites = len(_RAM_ROWS) * len(_BLOCKS) * len(_RAM_OFFSETS)
     dsp_sites = len(_DSP_ROWS) * len(_BLOCKS) * len(_DSP_OFFSETS)
     if len(rams) > ram_sites or len(products) > dsp_sites:
@@ -127,7 +127,7 @@ def _dsp(block: int, row: int, number: int) -> str:
     return f"X{block + offset}/Y{row}/MULT18_{offset}"
 
 
-def _natural(names: Iterable[str]) -> list[str]:
+def natural(names: Iterable[str]) -> list[str]:
     """In the order of the numbers in them."""
     return sorted(names, key=lambda name: [*_parts(name)])
 

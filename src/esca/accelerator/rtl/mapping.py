@@ -7,6 +7,7 @@ from pathlib import Path
 from esca.accelerator.rtl import floor_plan
 from esca.accelerator.rtl.hard_registers import Absorbed, absorb_registers, trim_carries
 from esca.accelerator.rtl.netlist_names import name_cells
+from esca.accelerator.rtl.reset_tree import with_reset_tree
 from esca.accelerator.rtl.tools import run_yosys
 
 PRODUCTS, MUXES, SUMS = "products.v", "mux4.v", "sums.v"
@@ -41,6 +42,7 @@ def mapped(folder: Path, top: str, flat: bool, device: str, resets: bool = True)
     trim_carries(module)
     # Here and not by Yosys, see `netlist_names`.
     name_cells(module)
+    with_reset_tree(module)
     if not flat and device == floor_plan.DEVICE:
         for name, site in floor_plan.planned(module).items():
             module["cells"][name].setdefault("attributes", {})["BEL"] = site
