@@ -85,6 +85,9 @@ def implement_command(
         int | None,
         typer.Option(help="Also with so many inputs a row of the array: 1, none are combined."),
     ] = None,
+    minutes: Annotated[
+        float, typer.Option(help="Of a seed, at most; one that takes longer is left out.")
+    ] = 240.0,
     placed: Annotated[
         bool, typer.Option("--placed", help="Place alone: the clock is estimated from distances.")
     ] = False,
@@ -94,9 +97,9 @@ def implement_command(
 
     The part stands between registers, so that pins are not timed, and has no reset. Each seed's
     clock is told on standard error as it comes. JSON keys:
-    `config name device speed used available box_registers absorbed routed fmax_mhz` (best seed)
-    `least_fmax_mhz` (worst) and `placed`, each `seed fmax_mhz critical_path`; with --mux-width
-    `other`, the same of the other machine.
+    `config name device speed used available box_registers absorbed routed unfinished` (seeds)
+    `fmax_mhz` (best seed) `least_fmax_mhz` (worst) and `placed`, each `seed fmax_mhz
+    critical_path`; with --mux-width `other`, the same of the other machine.
     """
     needed("amaranth", "rtl")
     from esca.accelerator.rtl.implement import Placed, implement
@@ -132,6 +135,7 @@ def implement_command(
                     not placed,
                     update,
                     finished,
+                    60 * minutes,
                 )
             )
     data = {"config": config.name} | implementation_data(made[0])

@@ -13,8 +13,20 @@ from amaranth.sim import Simulator
 
 from esca.accelerator.rtl.boxed import Boxed
 from esca.accelerator.rtl.hard_registers import Absorbed
-from esca.accelerator.rtl.implement import LOG, Placed, _estimated, _placed, implement, part_of
-from esca.accelerator.rtl.implementation_table import implementation_data, implementation_text
+from esca.accelerator.rtl.implement import (
+    LOG,
+    Implementation,
+    Placed,
+    _estimated,
+    _placed,
+    implement,
+    part_of,
+)
+from esca.accelerator.rtl.implementation_table import (
+    implementation_data,
+    implementation_text,
+    mux_text,
+)
 from esca.accelerator.rtl.mapping import MUXES, PRODUCTS, SUMS
 from esca.accelerator.rtl.parts import part_of_machine
 from esca.accelerator.rtl.tools import NEXTPNR, run_yosys
@@ -154,8 +166,6 @@ def test_the_slowest_path_is_told_by_part():
 
 
 def test_table():
-    from esca.accelerator.rtl.implement import Implementation
-
     made = Implementation(
         "array",
         "85k",
@@ -213,6 +223,33 @@ def test_each_seed_is_told_when_it_ends(tmp_path, monkeypatch):
     assert counted == [(1, 3), (2, 3), (3, 3)]
     assert (made.best.seed, made.worst.seed, made.used["flip-flops"]) == (4, 2, 7)
     assert (made.available["flip-flops"], made.used["DSP"], made.box_registers) == (9, 0, 3)
+
+
+def test_a_seed_that_does_not_end_is_left_out(tmp_path, monkeypatch):
+    tool = tmp_path / "nextpnr"
+    tool.write_text(FAKE.replace("done\n", 'done\ntest "$seed" = 3 && exec sleep 60\n'))
+    tool.chmod(0o755)
+    monkeypatch.setenv(NEXTPNR, str(tool))
+    made = implement(Held(), "held", seeds=(3, 2), seconds=1.5)
+    assert (made.unfinished, [one.seed for one in made.placed]) == ((3,), [2])
+    text = implementation_text(replace(made, used={"DSP": 1}, available={"DSP": 9}))
+    assert "not ended in time: seed 3" in text
+    assert implementation_data(made)["unfinished"] == [3]
+    with pytest.raises(EscaError, match=r"held: no seed of \[3\] ended within 1\.5 s"):
+        implement(Held(), "held", seeds=(3,), seconds=1.5)
+
+
+def test_machines_side_by_side():
+    plain = Implementation(
+        "array", "85k", 6, {"LUT4": 10, "DSP": 0}, {"LUT4": 48, "DSP": 1}, 5, Absorbed(1, 2, 3),
+        (_placed(1, REPORT),), routed=True,
+    )  # fmt: skip
+    lines = mux_text((replace(plain, used={"LUT4": 12, "DSP": 0}), plain), ("4", "1")).splitlines()
+    assert [line.split() for line in lines[:3]] == [
+        ["array.mux_width", "4", "1", "more"],
+        ["LUT4", "12", "10", "20.0%"],
+        ["DSP", "0", "0", "-"],
+    ]
 
 
 def test_the_clock_behind_placement_is_the_last_that_the_log_names(tmp_path):

@@ -17,7 +17,7 @@ from esca.accelerator.rtl.boxed import Boxed
 from esca.accelerator.rtl.emit import rtlil_text
 from esca.accelerator.rtl.hard_registers import Absorbed
 from esca.accelerator.rtl.mapping import mapped
-from esca.accelerator.rtl.tools import run_nextpnr
+from esca.accelerator.rtl.tools import OutOfTimeError, run_nextpnr
 from esca.errors import EscaError
 
 DEVICES = ("25k", "45k", "85k")
@@ -63,7 +63,7 @@ class Placed:
 class Implementation:
     """``used`` and ``available`` by :data:`KINDS`, of the box's registers, too; ``box_registers``:
     how many those are. ``absorbed``: registers that went into hard blocks. ``routed``: whether
-    wires are known.
+    wires are known. ``unfinished``: seeds that did not end in time.
     """
 
     name: str
@@ -75,6 +75,7 @@ class Implementation:
     absorbed: Absorbed
     placed: tuple[Placed, ...]
     routed: bool
+    unfinished: tuple[int, ...] = ()
 
     @property
     def best(self) -> Placed:
@@ -98,12 +99,14 @@ def implement(
     routed: bool = True,
     progress: Progress | None = None,
     finished: Callable[[Placed], None] | None = None,
+    seconds: float | None = None,
 ) -> Implementation:
     """Map, place and route ``component``, with the delays of a ``speed`` grade. ``clock_hertz``:
     what the tools aim at; missing it is a result, not an error. ``flat``: logic is mapped across
     modules. Not ``routed``, it is placed alone, and the clock estimated from distances.
     ``progress`` counts the mapping and each seed, ``finished`` is told each seed when it ends.
-    EscaError if a tool fails, as where the design does not fit.
+    A seed that takes more than ``seconds`` is left out. EscaError if a tool fails, as where the
+    design does not fit, and where no seed ends.
 
     The design has no reset: registers begin as the FPGA's configuration has them.
     """
@@ -118,16 +121,23 @@ def implement(
         folder = Path(scratch)
         (folder / "design.il").write_text(rtlil_text(box, "boxed"))
         absorbed = mapped(folder, "boxed", flat, device, resets=False)
-        reports, placed = [], []
+        reports, placed, unfinished = [], [], []
         for number, seed in enumerate(seeds):
             if progress:
                 progress(1 + number, 1 + len(seeds))
-            reports.append(_reported(folder, device, speed, clock_hertz, seed, routed))
-            placed.append(_placed(seed, reports[-1]) if routed else _estimated(seed, folder))
+            try:
+                report = _reported(folder, device, speed, clock_hertz, seed, routed, seconds)
+            except OutOfTimeError:
+                unfinished.append(seed)
+                continue
+            reports.append(report)
+            placed.append(_placed(seed, report) if routed else _estimated(seed, folder))
             if finished:
                 finished(placed[-1])
         if progress:
             progress(1 + len(seeds), 1 + len(seeds))
+    if not reports:
+        raise EscaError(f"rtl: {name}: no seed of {list(seeds)} ended within {seconds:g} s")
     used, available = utilization(reports[0])
     return Implementation(
         name,
@@ -139,11 +149,18 @@ def implement(
         absorbed,
         tuple(placed),
         routed,
+        tuple(unfinished),
     )
 
 
 def _reported(
-    folder: Path, device: str, speed: int, clock_hertz: float, seed: int, routed: bool
+    folder: Path,
+    device: str,
+    speed: int,
+    clock_hertz: float,
+    seed: int,
+    routed: bool,
+    seconds: float | None,
 ) -> dict[str, Any]:
     report = f"report{seed}.json"
     arguments = [
@@ -161,7 +178,7 @@ def _reported(
         *("--freq", f"{clock_hertz / 1e6:g}", "--log", LOG),
         *(() if routed else ("--no-route",)),
     ]
-    run_nextpnr(arguments, folder)
+    run_nextpnr(arguments, folder, seconds)
     found: dict[str, Any] = json.loads((folder / report).read_text())
     return found
 

@@ -9,8 +9,8 @@ from esca.accelerator.rtl.implement import Implementation, Placed
 
 
 def implementation_data(made: Implementation) -> dict[str, Any]:
-    """Plain data: ``name device speed used available box_registers absorbed routed fmax_mhz
-    least_fmax_mhz placed``.
+    """Plain data: ``name device speed used available box_registers absorbed routed unfinished
+    fmax_mhz least_fmax_mhz placed``.
     """
     return {
         "name": made.name,
@@ -21,6 +21,7 @@ def implementation_data(made: Implementation) -> dict[str, Any]:
         "box_registers": made.box_registers,
         "absorbed": asdict(made.absorbed),
         "routed": made.routed,
+        "unfinished": list(made.unfinished),
         "fmax_mhz": round(made.best.fmax_hertz / 1e6, 2),
         "least_fmax_mhz": round(made.worst.fmax_hertz / 1e6, 2),
         "placed": [_placed_data(one) for one in made.placed],
@@ -57,6 +58,8 @@ def implementation_text(made: Implementation) -> str:
         f"  MHz by seed {speeds}: {made.worst.fmax_hertz / 1e6:.1f} to "
         f"{made.best.fmax_hertz / 1e6:.1f}{how}"
     )
+    if made.unfinished:
+        lines.append(f"  not ended in time: seed {', '.join(map(str, made.unfinished))}")
     if not made.routed:
         return "\n".join(lines)
     for one in dict.fromkeys((made.best, made.worst)):
@@ -66,10 +69,13 @@ def implementation_text(made: Implementation) -> str:
 
 
 def mux_text(made: Sequence[Implementation], labels: Sequence[str]) -> str:
-    """Machines that differ in ``array.mux_width`` side by side."""
-    lines = [f"{'array.mux_width':<16}" + "".join(f"{label:>12}" for label in labels)]
-    for kind in made[0].used:
-        lines.append(f"{kind:<16}" + "".join(f"{one.used[kind]:>12,}" for one in made))
+    """Two machines that differ in ``array.mux_width`` side by side, and what the first has more."""
+    heads = (*labels, "more")
+    lines = [f"{'array.mux_width':<16}" + "".join(f"{head:>12}" for head in heads)]
+    for kind, first in made[0].used.items():
+        counts = "".join(f"{one.used[kind]:>12,}" for one in made)
+        more = f"{first / made[1].used[kind] - 1:.1%}" if made[1].used[kind] else "-"
+        lines.append(f"{kind:<16}{counts}{more:>12}")
     for name, speeds in (
         ("MHz, best seed", [one.best.fmax_hertz for one in made]),
         ("MHz, worst seed", [one.worst.fmax_hertz for one in made]),

