@@ -13,10 +13,10 @@ from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.constants import LayerConstants, layer_constants, weight_values
 from esca.accelerator.order import place
 from esca.accelerator.plan import LayerPlan, plan_layer
-from esca.accelerator.program import MachineProgram, outlined
+from esca.accelerator.program import MachineProgram, Step, outlined
 from esca.accelerator.schedule import schedule_jobs
 from esca.accelerator.unit_outputs import unit_outputs
-from esca.accelerator.weights import Part, tile_weights, weight_parts
+from esca.accelerator.weights import Part, tile_weights
 from esca.accelerator.workload import ARRAY_KINDS, Workload, quantized_workload
 from esca.errors import EscaError
 from esca.graph.layers import Layer, schedule
@@ -63,7 +63,7 @@ def _compiled(
         replace(
             step,
             constants=constants[plan.layer.name],
-            weights=image.weights(plan),
+            weights=image.weights(plan, step),
             texel_biases=image.texel_biases(plan),
         )
         for step, plan in zip(outline.steps, scheduled.plans, strict=True)
@@ -95,17 +95,16 @@ class _Image:
         self.pieces = [np.zeros(0, np.uint8)]
         self.size = 0
 
-    def weights(self, plan: LayerPlan) -> dict[Part, tuple[int, int]]:
-        """Places of a layer's parts."""
+    def weights(self, plan: LayerPlan, step: Step) -> dict[Part, tuple[int, int]]:
+        """Places of a layer's parts, whose sizes its outline has."""
         layer = plan.layer
         if layer.kind not in ARRAY_KINDS:
             return {}
-        parts = weight_parts(plan)
         values = weight_values(self.quantized, layer)
         biases = self.constants[layer.name].tables["bias"].astype("<i4")
         units = {unit.part: unit for unit in plan.units}
         places = {}
-        for number, part in enumerate(parts.sizes):
+        for number, (part, (_, size)) in enumerate(step.weights.items()):
             if plan.tiling is None:
                 outputs = slice(*units[part].raster[2:])
                 held, brought = values[outputs], biases[outputs]
@@ -116,7 +115,7 @@ class _Image:
             piece = _packed(held, layer.weight_bits)
             if layer.channel_bias:
                 piece = np.concatenate([piece, brought.view(np.uint8)])
-            if len(piece) != parts.sizes[part]:
+            if len(piece) != size:
                 raise AssertionError(f"{layer.name}: part {part} is {len(piece)} bytes")
             places[part] = self._add(piece)
         return places

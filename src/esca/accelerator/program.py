@@ -32,6 +32,7 @@ FORMAT = "esca-program-2"
 
 
 NO_CONSTANTS = LayerConstants({}, {})
+"""Of a layer without data."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,10 +22,12 @@ class LayerTiming:
     """One layer in a frame.
 
     ``start``, ``end``: first and last cycle of its engine or epilogue; layers overlap.
-    ``engine_cycles``: time of its engine, ``stalled_cycles`` of them waiting for weight tiles or
-    accumulator banks, ``waited_cycles``: the array standing before this layer's units, by cause.
+    ``engine_cycles``: time of its engine; ``stalled_cycles`` of the array's waiting for weight
+    tiles or accumulator banks, or in tiles that only fill up; ``waited_cycles``: the array standing
+    before this layer's units, by cause.
     ``useful_utilization``, ``occupied_utilization``: shares of the array's MAC slots over
-    ``engine_cycles``, 0 for other engines. ``dram_bytes`` by kind of traffic. ``bits``: of weights
+    ``engine_cycles``, 0 for other engines. ``dram_bytes`` by kind of traffic,
+    as the compiler counts them, without what fills bus words up. ``bits``: of weights
     and input, such as ``w4a8``; ``mode``: that the array runs them in.
     """
 
@@ -100,10 +102,15 @@ def time_workload(workload: Workload, config: AcceleratorConfig) -> FrameTiming:
     program = schedule_jobs(workload, placement, config)
     _check_conserved(workload, placement, program)
     if not config.buffers.banked:
-        return _frame(workload, config, program, simulate(program.jobs, SERVERS))
+        starts = simulate(program.jobs, SERVERS)
+        results = [
+            start + job.cycles + job.latency
+            for start, job in zip(starts, program.jobs, strict=True)
+        ]
+        return _frame(workload, config, program, starts, results)
     outline = outlined(workload, config, program)
     frame = hardware_frame(outline)
-    return _frame(workload, config, _built(program, outline, frame), frame.starts())
+    return _frame(workload, config, _built(program, outline, frame), *frame.cycles())
 
 
 def _built(program: Program, outline: MachineProgram, frame: HardwareFrame) -> Program:
@@ -166,7 +173,9 @@ def _traffic(program: Program) -> list[dict[Traffic, int]]:
     return moved
 
 
-def _waited(program: Program, starts: list[int], control: int) -> list[dict[str, int]]:
+def _waited(
+    program: Program, starts: list[int], results: list[int], control: int
+) -> list[dict[str, int]]:
     """Cycles the array stood before each layer's units, by what came last, beside the ``control``
     between any two units.
     """
@@ -177,7 +186,7 @@ def _waited(program: Program, starts: list[int], control: int) -> list[dict[str,
             continue
         gap, free = start - free, start + job.cycles + control
         if gap:
-            came = [(_result(program, starts, other), other) for other in job.after]
+            came = [(results[other], other) for other in job.after]
             came += [(starts[other] + program.jobs[other].cycles, other) for other in job.reuses]
             last = max(came, default=(0, index))[1]
             queue = program.jobs[last].queue
@@ -189,18 +198,16 @@ def _waited(program: Program, starts: list[int], control: int) -> list[dict[str,
     return waited
 
 
-def _result(program: Program, starts: list[int], index: int) -> int:
-    job = program.jobs[index]
-    return starts[index] + job.cycles + job.latency
-
-
 def _frame(
-    workload: Workload, config: AcceleratorConfig, program: Program, starts: list[int]
+    workload: Workload,
+    config: AcceleratorConfig,
+    program: Program,
+    starts: list[int],
+    ends: list[int],
 ) -> FrameTiming:
-    ends = [_result(program, starts, index) for index in range(len(starts))]
     cycles = max(ends)
     control = CONTROL_CYCLES if config.buffers.banked else 0
-    traffic, waited = _traffic(program), _waited(program, starts, control)
+    traffic, waited = _traffic(program), _waited(program, starts, ends, control)
     mine: list[list[int]] = [[] for _ in program.plans]
     busy: Counter[str] = Counter()
     for index, (job, entry) in enumerate(zip(program.jobs, program.entries, strict=True)):
@@ -283,7 +290,7 @@ def _layer(
         start=start,
         end=end,
         engine_cycles=cycles,
-        stalled_cycles=cycles - streamed,
+        stalled_cycles=cycles - streamed if tiling else 0,
         waited_cycles=waited,
         macs=layer.macs,
         useful_utilization=tiling.useful / peak if tiling else 0.0,

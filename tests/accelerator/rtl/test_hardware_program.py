@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from tests.accelerator.rtl.small_program import small_config, small_program
 
-from esca.accelerator.events import simulate
 from esca.accelerator.hardware.jobs import FEED
 from esca.accelerator.hardware.latencies import SETUP, array_latency
 from esca.accelerator.hardware.whole_stores import StoredChunk, with_whole_stores
@@ -41,7 +40,6 @@ def test_jobs_take_the_cycles_of_hardware() -> None:
     arrays = [one for one in made.fed if one.job.queue == "array"]
     feeds = [one for one in made.fed if one.job.queue == FEED]
     assert len(made.fed) - len(made.jobs) == len(feeds) == len(arrays)
-    assert max(simulate([one.job for one in made.jobs], SERVERS)) > 0
 
 
 @pytest.mark.parametrize("bits", ["w4a4", "mixed", "w8a8"])

@@ -30,7 +30,10 @@ from esca.errors import EscaError
 Record = Mapping[str, Any]
 
 NOWHERE = -2
-"""No sub-bank, nor what an epilogue says of a cycle without a write."""
+"""No sub-bank; what a loaded word that is not for the banks waits for."""
+
+NOTHING = -1
+"""Of a cycle in which an epilogue writes nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +86,8 @@ def drained_banks(record: Record, rows: int, columns: int, turns: int) -> SubBan
     bank = colour // SUB_BANKS * (rows >> place["places"]) + place["bank"]
     low = bank // atoms * atoms
     inside = (y < place["height"]) & (x < place["width"])
-    sub = np.full((len(low), turns), -1)
-    sub[:, -1] = np.where(inside, colour % SUB_BANKS, -1)
+    sub = np.full((len(low), turns), NOTHING)
+    sub[:, -1] = np.where(inside, colour % SUB_BANKS, NOTHING)
     low = np.repeat(low, turns)
     return SubBanks(low, low + atoms, sub.ravel())
 
@@ -139,7 +142,7 @@ class BankTurns:
         try:
             place = place_values(tiling, made.part, made.raster, self.layouts[self._output(number)])
         except EscaError:
-            nowhere = np.full((y1 - y0) * (x1 - x0) * self.turns, -1)
+            nowhere = np.full((y1 - y0) * (x1 - x0) * self.turns, NOTHING)
             return SubBanks(nowhere, nowhere, nowhere)
         return drained_banks({**size, "place": place}, self.rows, self.columns, self.turns)
 
@@ -165,7 +168,11 @@ class BankTurns:
             self._write(now + self.drain_latency, starts)
             if job not in self.ends:
                 return now + self.drain_latency
-        return max(now, self.ends[job] + 2)
+        return self.result(job, now)
+
+    def result(self, job: int, due: int) -> int:
+        """When the result of a job is there that was ``due``, of a load whose words are written."""
+        return max(due, self.ends[job] + 2) if job in self.ends else due
 
     def _note(self, starts: Sequence[int]) -> None:
         """Writes of the epilogues that have started: the first one's cycle, and banks by cycle."""

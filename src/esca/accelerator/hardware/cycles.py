@@ -1,10 +1,11 @@
 """Cycles that each instruction takes in hardware: whole words, whole rows of sums, padded tiles.
 
-What hardware is not built for keeps the compiler's cycles.
+What no engine is built for (elementwise layers, pixel shuffles, moves of ten bits) keeps the
+compiler's cycles.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
 
@@ -51,23 +52,31 @@ def drain_bytes(places: int, columns: int, bits: int, bus: int) -> int:
 def moved_runs(layer: WorkLayer, bus: int) -> tuple[tuple[int, int], ...]:
     """Of each operand of a move: runs a pixel, and values of the last one."""
     values = moved_values(layer, bus)
-    if layer.kind == "reshape":
-        channels = [layer.output.channels]
-        values = values if layer.output.height * layer.output.width == 1 else 1
-    else:
-        channels = [tensor.channels for tensor in layer.inputs]
-    return tuple((ceil(c / values), (c - 1) % values + 1) for c in channels)
+    tensors = (layer.output,) if layer.kind == "reshape" else layer.inputs
+    counts = [tensor.channels for tensor in tensors]
+    return tuple((ceil(count / values), (count - 1) % values + 1) for count in counts)
 
 
 def moved_values(layer: WorkLayer, bus: int) -> int:
-    """Neighbours that are moved in a cycle."""
+    """Neighbours that are moved in a cycle; a reshape of a map gathers them one by one."""
+    if layer.kind == "reshape" and layer.output.height * layer.output.width > 1:
+        return 1
     return min(bus, 8 * bus // BITS[format_of(layer.output)])
 
 
-def part_words(step: Step) -> tuple[dict[Part, TileWords], dict[Part, list[TileWords]]]:
-    """Of a layer on the array, the words of each tile; and those that lie together in DRAM, each
-    once, by the part that loads them.
+@dataclass(frozen=True, eq=False)
+class LayerWords:
+    """Of a layer on the array: ``words`` of each tile, ``first`` tile that has words of a key, and
+    ``spans``, words that lie together in DRAM, each once, by the part that loads them.
     """
+
+    words: Mapping[Part, TileWords]
+    first: Mapping[bytes, Part]
+    spans: Mapping[Part, Sequence[TileWords]]
+
+
+def layer_words(step: Step) -> LayerWords:
+    """The words of a program's layer."""
     assert step.tiling is not None
     words: dict[Part, TileWords] = {}
     spans: dict[Part, list[TileWords]] = {part: [] for part in step.weights}
@@ -76,7 +85,7 @@ def part_words(step: Step) -> tuple[dict[Part, TileWords], dict[Part, list[TileW
         made = words[part] = tile_words(step.tiling, part)
         if first.setdefault(made.key, part) == part:
             spans[step.shared[part]].append(made)
-    return words, spans
+    return LayerWords(words, first, spans)
 
 
 class Cycles:
@@ -87,7 +96,7 @@ class Cycles:
         self.bus = bus_bytes(program.config)
         self.turns = drain_turns(program.config)
         self._reads: dict[int, Sequence[PassReads]] = {}
-        self._spans: dict[int, dict[Part, list[TileWords]]] = {}
+        self._words: dict[int, LayerWords] = {}
 
     @cached_property
     def _outputs(self) -> dict[tuple[int, Part], int]:
@@ -116,7 +125,7 @@ class Cycles:
                 wide = lane_words(step.layer, config.engines.linear_lanes)
                 size = wide * config.engines.linear_lanes + CONSTANT_BYTES
                 outputs = sum(self._outputs[made.layer, part] for part in made.parts)
-                return outputs * size // self.bus
+                return ceil(outputs * size / self.bus)
             case "load_weights":
                 row_bytes = 2 * config.array.columns
                 return ceil(self._ring_rows(made) * row_bytes / self.bus)
@@ -157,9 +166,9 @@ class Cycles:
 
     def _ring_rows(self, made: Instruction) -> int:
         """Rows of the weight ring that a load fills."""
-        if made.layer not in self._spans:
-            self._spans[made.layer] = part_words(self.program.steps[made.layer])[1]
-        spans = self._spans[made.layer]
+        if made.layer not in self._words:
+            self._words[made.layer] = layer_words(self.program.steps[made.layer])
+        spans = self._words[made.layer].spans
         return sum(words.rows for part in made.parts for words in spans[part])
 
     def _tiles(self, layer: int, step: Step) -> Sequence[PassReads]:

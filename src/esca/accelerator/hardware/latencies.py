@@ -1,6 +1,7 @@
 """Cycles that the machine spends between its jobs and inside them, whatever it computes.
 
-The hardware has the same constants from here, or asserts that its stages add up to them.
+The hardware has the same constants from here, or asserts that its stages add up to them; that they
+are what it takes is tested instruction by instruction.
 """
 
 CONTROL_CYCLES = 3

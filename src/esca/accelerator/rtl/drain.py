@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.hardware.jobs import bus_bytes
+from esca.accelerator.hardware.sizes import LEAST_EPILOGUE
 from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.accumulators import DRAINED_LATENCY, token_shape
 from esca.accelerator.rtl.activations import accesses_shape, bank_words
@@ -33,9 +34,6 @@ DRAIN_LATENCY = DRAINED_LATENCY
 
 MOST_TURNS = 2
 """Cycles in which the lanes take a row of sums, at most: they make a half of its outputs each."""
-
-LEAST_LATENCY = 8
-"""Of the epilogue: outputs must not overtake the array's last reads of what they overwrite."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +76,10 @@ def drain_sizes(
         raise EscaError(
             f"{where}array.columns is {array.columns}, expected a power of two from 4 to array.rows"
         )
-    if engines.epilogue_latency_cycles < LEAST_LATENCY:
+    if engines.epilogue_latency_cycles < LEAST_EPILOGUE:
         raise EscaError(
             f"{where}engines.epilogue_latency_cycles is {engines.epilogue_latency_cycles}, "
-            f"expected {LEAST_LATENCY} or more"
+            f"expected {LEAST_EPILOGUE} or more"
         )
     bus, quarter = bus_bytes(config), config.buffers.output_bytes // 4
     if bus < array.columns:

@@ -27,7 +27,7 @@ LARGEST_FACTOR = 8
 
 
 class EngineProgram:
-    """Of the layers of a ``program`` that engines beside the array run: payloads and cycles."""
+    """Of the layers of a ``program`` that engines beside the array run: payloads."""
 
     def __init__(self, program: MachineProgram, sizes: EngineSizes) -> None:
         self.program, self.sizes = program, sizes
@@ -100,8 +100,6 @@ class EngineProgram:
         bits, wide = BITS[format_of(layer.output)], 8 * self.sizes.bus_bytes
         self.runs[number] = moved = moved_runs(layer, self.sizes.bus_bytes)
         values = moved_values(layer, self.sizes.bus_bytes)
-        if layer.kind == "reshape" and layer.output.height * layer.output.width > 1:
-            values = 1
         channels = [(count - 1) * values + last for count, last in moved]
         # No run may lie in two words, neither where it comes from nor where it goes.
         pixels, ends = np.arange(layer.output.width), 0
@@ -187,8 +185,6 @@ class EngineProgram:
         bits, values = BITS[format_of(layer.output)], moved_values(layer, self.sizes.bus_bytes)
         size, operands = bits // 4, []
         apart = layer.output.height * layer.output.width
-        if layer.kind == "reshape" and apart > 1:
-            values = 1
         for number, (runs, last) in enumerate(self.runs[made.layer]):
             tensor, ring = layer.inputs[number], self._ring(made.layer, number)
             row = row_pitch(tensor, self.sizes.bus_bytes) * 2

@@ -11,7 +11,6 @@ from esca.accelerator.hardware.frame import HardwareFrame, hardware_frame
 from esca.accelerator.hardware.jobs import (
     ENGINES,
     HardwareJob,
-    adapted_jobs,
     bus_bytes,
     tensor_shapes,
     with_feed,
@@ -93,10 +92,7 @@ def hardware_program(program: MachineProgram, parts: Collection[str] = ()) -> Ha
     maps = {name: places.add_map(tensors[name]) for name in (*inputs, *sorted(stored))}
     weights = program_weights(timed, places)
     made = Payloads(p, bus, frame, maps, weights, places, parts)
-    fed = with_feed(
-        adapted_jobs(timed.instructions, timed.workload, config),
-        config.memory.dram_latency_cycles,
-    )
+    fed = with_feed(frame.jobs, config.memory.dram_latency_cycles)
     queues = built_queues(config, parts)
     payloads = [made.payload(one) for one in fed]
     directory, stream = load_image(encoded_records(queues, fed, payloads), places)

@@ -7,7 +7,7 @@ import numpy as np
 
 from esca.accelerator.hardware.cycles import CONSTANT_BYTES, lane_words
 from esca.accelerator.hardware.dram_maps import Bytes, row_pitch
-from esca.accelerator.hardware.formats import FORMATS, format_of
+from esca.accelerator.hardware.formats import BITS, FORMATS, format_of
 from esca.accelerator.isa import Instruction
 from esca.accelerator.packed import unpacked
 from esca.accelerator.program import MachineProgram, Step
@@ -177,7 +177,7 @@ class LinearProgram:
         """Of a store to a map at ``address``; EscaError where it begins inside a bus word."""
         step: Step = self.program.steps[made.layer]
         tensor, (low, high) = step.layer.output, made.raster[2:]
-        bits = {"nibbles": 4, "bytes": 8, "words": 16}[format_of(tensor)]
+        bits = BITS[format_of(tensor)]
         bus = self.sizes.bus_bytes
         if low * bits % (8 * bus):
             raise EscaError(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from esca.accelerator.hardware.cycles import part_words
+from esca.accelerator.hardware.cycles import layer_words
 from esca.accelerator.hardware.weight_words import Bytes
 from esca.accelerator.isa import Instruction
 from esca.accelerator.packed import unpacked
@@ -53,15 +53,13 @@ class _Layer:
         step = program.steps[number]
         assert step.tiling is not None
         self.reads = [*pass_reads(step.tiling)]
-        self.words, self.spans = part_words(step)
+        made = layer_words(step)
+        self.words, self.spans = made.words, made.spans
         self.pieces: list[tuple[int, Bytes]] = []
         self.addresses: dict[Part, int] = {}
-        first: dict[bytes, Part] = {}
-        for part, words in self.words.items():
-            first.setdefault(words.key, part)
         for part, parts in self.spans.items():
             # Equal words may stand in other slots of another tile: take the matrix of their own.
-            packed = [w.packed(tile_matrix(program, step, first[w.key])) for w in parts]
+            packed = [w.packed(tile_matrix(program, step, made.first[w.key])) for w in parts]
             piece = np.concatenate(packed)
             self.addresses[part] = places.add(len(piece))
             self.pieces.append((self.addresses[part], piece))
