@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import get_args
 
 import pytest
+from tests.accelerator.rtl.small_program import crowded_program
 
 from esca.accelerator import avatar_workload, load_config, time_workload
+from esca.accelerator.hardware.frame import hardware_frame
 from esca.accelerator.hardware.latencies import CONTROL_CYCLES, SETUP
 from esca.accelerator.hardware.sizes import check_sizes
 from esca.accelerator.hardware.weight_words import tile_words
@@ -95,6 +97,26 @@ def test_rates_of_engines_are_those_that_are_built(field, expected) -> None:
     check_sizes(config, ("array", "linear"))
     with pytest.raises(EscaError, match=f"engines.{field} is 4, expected {expected} where"):
         check_sizes(config, get_args(Engine))
+
+
+def test_nobody_starts_before_what_it_waits_for() -> None:
+    """And the array as soon as that is there: loads that wait for their banks come later."""
+    frame = hardware_frame(crowded_program(8))
+    starts, results = frame.cycles()
+    jobs = [one.job for one in frame.jobs]
+    late = [
+        result - start - job.cycles - job.latency
+        for job, start, result in zip(jobs, starts, results, strict=True)
+    ]
+    assert {job.queue for job, more in zip(jobs, late, strict=True) if more} == {"loads"}
+    free = 0
+    for job, start in zip(jobs, starts, strict=True):
+        ready = [results[other] for other in job.after]
+        ready += [starts[other] + jobs[other].cycles for other in job.reuses]
+        assert start >= max(ready, default=-CONTROL_CYCLES) + CONTROL_CYCLES
+        if job.queue == "array":
+            assert start == max(free, *ready) + CONTROL_CYCLES
+            free = start + job.cycles
 
 
 def test_no_hardware_tools_are_needed() -> None:
