@@ -7,6 +7,11 @@ from typing import Any
 import pytest
 
 from esca.accelerator import AcceleratorConfig, TensorShape, WorkLayer, load_config
+from esca.accelerator.order import place
+from esca.accelerator.plan import plan_layer
+from esca.accelerator.program import MachineProgram, outlined
+from esca.accelerator.schedule import schedule_jobs
+from esca.accelerator.shapes import avatar_workload
 
 
 def make_layer(
@@ -56,4 +61,15 @@ def small() -> AcceleratorConfig:
         array=replace(config.array, rows=3, columns=5, mux_width=64),
         buffers=replace(config.buffers, accumulator_bytes=32768, accumulator_banks=20),
         mappings=("dense", "compressed", "phases", "scatter"),
+    )
+
+
+@pytest.fixture(scope="session", params=[("base", "texture"), ("warp", "decoder")])
+def outline(request: pytest.FixtureRequest) -> MachineProgram:
+    """An avatar's instructions for ``esca-16x16``, without data."""
+    config, (variant, part) = load_config("esca-16x16"), request.param
+    workload = avatar_workload(variant, 256, part, "w4a4")
+    plans = [plan_layer(layer, config) for layer in workload.layers]
+    return outlined(
+        workload, config, schedule_jobs(workload, place(workload, plans, config), config)
     )

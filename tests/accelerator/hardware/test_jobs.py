@@ -8,28 +8,15 @@ from esca.accelerator import TensorShape, Workload, load_config
 from esca.accelerator.events import simulate
 from esca.accelerator.hardware.jobs import adapted_jobs, bus_bytes
 from esca.accelerator.hardware.latencies import SETUP
-from esca.accelerator.isa import Instruction, instruction
-from esca.accelerator.order import place
-from esca.accelerator.plan import plan_layer
-from esca.accelerator.schedule import SERVERS, schedule_jobs
-from esca.accelerator.shapes import avatar_workload
+from esca.accelerator.isa import Instruction
+from esca.accelerator.schedule import SERVERS
 from esca.errors import EscaError
 
 CONFIG = load_config("esca-16x16")
 
 
-@pytest.fixture(scope="module", params=[("base", "texture"), ("warp", "decoder")])
-def program(request):
-    variant, part = request.param
-    workload = avatar_workload(variant, 256, part, "w4a4")
-    plans = [plan_layer(layer, CONFIG) for layer in workload.layers]
-    made = schedule_jobs(workload, place(workload, plans, CONFIG), CONFIG)
-    pairs = zip(made.jobs, made.entries, strict=True)
-    return workload, [instruction(job, entry, made.plans[entry.layer]) for job, entry in pairs]
-
-
-def test_jobs_start_as_before_where_nothing_has_to_change(program) -> None:
-    workload, instructions = program
+def test_jobs_start_as_before_where_nothing_has_to_change(outline) -> None:
+    workload, instructions = outline.workload, outline.instructions
     jobs = [one.job for one in instructions]
     adapted = adapted_jobs(instructions, workload, CONFIG)
     starts = simulate([one.job for one in adapted], SERVERS)

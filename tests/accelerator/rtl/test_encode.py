@@ -5,33 +5,18 @@ import pytest
 from esca.accelerator import TensorShape, load_config
 from esca.accelerator.hardware.bank_places import loaded_rows
 from esca.accelerator.hardware.jobs import FEED, adapted_jobs, with_feed
-from esca.accelerator.isa import instruction
-from esca.accelerator.order import place
-from esca.accelerator.plan import plan_layer
 from esca.accelerator.rtl.commands import Source, command_queues, queue_names
 from esca.accelerator.rtl.encode import DramPlaces, encoded_records, load_image
 from esca.accelerator.rtl.fetch import BEAT_BYTES, BEAT_WORDS, beats
 from esca.accelerator.rtl.records import LAYOUT, pack, record_words, unpack
-from esca.accelerator.schedule import schedule_jobs
-from esca.accelerator.shapes import avatar_workload
 from esca.errors import EscaError
 
 CONFIG = load_config("esca-16x16")
 QUEUES = command_queues(queue_names(CONFIG), CONFIG.array.columns)
 
 
-@pytest.fixture(scope="module", params=[("base", "texture"), ("warp", "decoder")])
-def program(request):
-    variant, part = request.param
-    workload = avatar_workload(variant, 256, part, "w4a4")
-    plans = [plan_layer(layer, CONFIG) for layer in workload.layers]
-    made = schedule_jobs(workload, place(workload, plans, CONFIG), CONFIG)
-    pairs = zip(made.jobs, made.entries, strict=True)
-    return workload, [instruction(job, entry, made.plans[entry.layer]) for job, entry in pairs]
-
-
-def test_the_array_waits_for_its_feed_and_the_feed_for_weights(program) -> None:
-    workload, instructions = program
+def test_the_array_waits_for_its_feed_and_the_feed_for_weights(outline) -> None:
+    workload, instructions = outline.workload, outline.instructions
     jobs = adapted_jobs(instructions, workload, CONFIG)
     latency = CONFIG.memory.dram_latency_cycles
     fed = with_feed(jobs, latency)

@@ -6,7 +6,6 @@ compiler's cycles.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import ceil
 
 from esca.accelerator.config import AcceleratorConfig
@@ -41,6 +40,15 @@ def drain_turns(config: AcceleratorConfig) -> int:
 def lane_words(layer: WorkLayer, lanes: int) -> int:
     """Words of ``lanes`` weights that an output of the linear engine takes."""
     return ceil(layer.input.values / lanes)
+
+
+def linear_outputs(program: MachineProgram) -> dict[tuple[int, Part], tuple[int, int]]:
+    """Outputs (from, to) of the linear engine's units, by layer and part of its weights."""
+    return {
+        (made.layer, made.part): (made.raster[2], made.raster[3])
+        for made in program.instructions
+        if made.op == "linear"
+    }
 
 
 def drain_bytes(places: int, columns: int, bits: int, bus: int) -> int:
@@ -95,17 +103,9 @@ class Cycles:
         self.program, self.chunks, self.config = program, chunks, program.config
         self.bus = bus_bytes(program.config)
         self.turns = drain_turns(program.config)
+        self._linear = linear_outputs(program)
         self._reads: dict[int, Sequence[PassReads]] = {}
         self._words: dict[int, LayerWords] = {}
-
-    @cached_property
-    def _outputs(self) -> dict[tuple[int, Part], int]:
-        """Of the units of the linear engine."""
-        return {
-            (made.layer, made.part): made.raster[3] - made.raster[2]
-            for made in self.program.instructions
-            if made.op == "linear"
-        }
 
     def timed(self, made: Instruction) -> Instruction:
         """An instruction with its cycles, and its latency where that is another."""
@@ -124,7 +124,8 @@ class Cycles:
             case "load_weights" if step.engine == "linear":
                 wide = lane_words(step.layer, config.engines.linear_lanes)
                 size = wide * config.engines.linear_lanes + CONSTANT_BYTES
-                outputs = sum(self._outputs[made.layer, part] for part in made.parts)
+                spans = [self._linear[made.layer, part] for part in made.parts]
+                outputs = sum(high - low for low, high in spans)
                 return ceil(outputs * size / self.bus)
             case "load_weights":
                 row_bytes = 2 * config.array.columns

@@ -52,7 +52,7 @@ def with_whole_stores(program: MachineProgram) -> tuple[MachineProgram, dict[Chu
     """The same program with one store a chunk, and all its stored chunks. Halves of the results are
     taken in turn by chunks. The linear engine's stores stay as they are.
     """
-    last = _last_stores(program)
+    last, stays = _last_stores(program), {*kept_numbers(program)}
     sizes: Counter[Chunk] = Counter()
     kept: list[Instruction] = []
     place: list[int] = []  # new numbers
@@ -63,7 +63,7 @@ def with_whole_stores(program: MachineProgram) -> tuple[MachineProgram, dict[Chu
         chunk = chunk_of(made)
         whole = chunk in last
         sizes[chunk] += made.bytes if made.op == "store" else 0
-        if made.op == "store" and whole and number != last[chunk]:
+        if number not in stays:
             place.append(-1)
             continue
         place.append(len(kept))

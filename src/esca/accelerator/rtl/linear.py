@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.hardware.cycles import CONSTANT_BYTES
-from esca.accelerator.hardware.formats import FORMATS
+from esca.accelerator.hardware.formats import BITS, FORMATS
 from esca.accelerator.hardware.jobs import bus_bytes
 from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.array import delayed
@@ -20,7 +20,7 @@ from esca.accelerator.rtl.drain_records import STORE
 from esca.accelerator.rtl.linear_records import LINEAR, MOST_OUTPUTS, OPERAND_BYTES, WEIGHT_BYTES
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import SUM_BITS
-from esca.accelerator.rtl.requantize import FACTOR, LAYER, VALUE_BITS, Lane
+from esca.accelerator.rtl.requantize import FACTOR, LAYER, Lane
 from esca.accelerator.rtl.word_fill import FILL_LATENCY, WordFill
 from esca.accelerator.rtl.word_store import WordStore
 from esca.errors import EscaError
@@ -35,9 +35,6 @@ PLACE_LATENCY = 1
 """Cycles from a value to the end of the engine's latency. Its word is in memory
 ``FILL_LATENCY - PLACE_LATENCY`` cycles later, before control can start what waited for it.
 """
-
-SIZES = {"nibbles": 4, "bytes": 8, "words": VALUE_BITS}
-"""Bits of a stored value by format."""
 
 CONSTANTS = data.StructLayout(
     {"bias": signed(SUM_BITS), "correction": signed(SUM_BITS), "factor": FACTOR}
@@ -241,7 +238,7 @@ class Linear(wiring.Component):
             fill.valid.eq(made),
             fill.first.eq(first),
             fill.half.eq(held.results),
-            fill.bits.eq(Array(SIZES.get(name, 8) for name in FORMATS)[held.format]),
+            fill.bits.eq(Array(BITS.get(name, 8) for name in FORMATS)[held.format]),
             fill.value.eq(value),
             store.writes[0].eq(fill.write),
             store.start.eq(self.store_start),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from esca.accelerator.hardware.cycles import CONSTANT_BYTES, lane_words
+from esca.accelerator.hardware.cycles import CONSTANT_BYTES, lane_words, linear_outputs
 from esca.accelerator.hardware.dram_maps import Bytes, row_pitch
 from esca.accelerator.hardware.formats import BITS, FORMATS, format_of
 from esca.accelerator.isa import Instruction
@@ -42,11 +42,15 @@ def check_linear(layer: WorkLayer) -> None:
         raise EscaError(f"{where}: {layer.output.bits} bits are stored, expected 4, 8 or 16")
 
 
-def linear_rows(program: MachineProgram, made: Instruction, sizes: LinearSizes) -> Bytes:
-    """(outputs, bytes) that a load of weights brings: an output's weights, then its constants."""
+def linear_rows(
+    program: MachineProgram, made: Instruction, outputs: tuple[int, int], sizes: LinearSizes
+) -> Bytes:
+    """(outputs, bytes) that a load of weights brings for some ``outputs`` (from, to): the weights
+    of each, then its constants.
+    """
     step, (part,) = program.steps[made.layer], made.parts
     layer = step.layer
-    low, high = outputs_of(program, made)
+    low, high = outputs
     address, _ = step.weights[part]
     inputs = layer.input.values
     flat = unpacked(program.image, address, layer.weight_bits, 0, (high - low) * inputs)
@@ -73,14 +77,6 @@ def linear_rows(program: MachineProgram, made: Instruction, sizes: LinearSizes) 
     return room
 
 
-def outputs_of(program: MachineProgram, made: Instruction) -> tuple[int, int]:
-    """Outputs (from, to) of the unit whose weights a load brings."""
-    for other in program.instructions:
-        if (other.op, other.layer, other.part) == ("linear", made.layer, made.parts[0]):
-            return other.raster[2], other.raster[3]
-    raise AssertionError(f"nobody reads part {made.parts[0]} of layer {made.layer}")
-
-
 class LinearProgram:
     """Of the linear layers of a ``program``: rows of weights in DRAM (``pieces``), and payloads."""
 
@@ -96,9 +92,10 @@ class LinearProgram:
         self.ends = {"loaded": 0, "kept": 0}
         for number in sorted(steps):
             self._place(number)
+        outputs = linear_outputs(program)
         for number, made in enumerate(program.instructions):
             if made.op == "load_weights" and program.steps[made.layer].engine == "linear":
-                rows = linear_rows(program, made, sizes)
+                rows = linear_rows(program, made, outputs[made.layer, made.parts[0]], sizes)
                 self.pieces[number] = places.add(rows.size), rows
 
     def _place(self, number: int) -> None:
