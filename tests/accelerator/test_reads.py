@@ -71,7 +71,7 @@ def test_every_slot_and_atom_stands_in_one_row_of_one_tile(layer, config, channe
     ("arguments", "mapping", "message"),
     [
         (("conv2d", 4, 4, (9, 9), (5, 5)), "im2col", "5 slots an axis, expected 1 to 4"),
-        (("conv_transpose2d", 4, 4, (5, 5), (4, 4), 2, 1), "scatter", "scatter is not built"),
+        (("conv_transpose2d", 4, 4, (5, 5), (4, 4), 2, 1), "dense", "dense is not built"),
         (("conv_transpose2d", 4, 4, (5, 5), (1, 1), 2), "compressed", "0 slots an axis"),
     ],
 )

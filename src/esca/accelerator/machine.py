@@ -23,9 +23,10 @@ from esca.accelerator.isa import Instruction
 from esca.accelerator.memory import ActivationBuffer, Halves, Ring, Rows
 from esca.accelerator.movers import Reader, moved
 from esca.accelerator.packed import as_int32, residual_of, unpacked
+from esca.accelerator.plan import drained_lines
 from esca.accelerator.program import MachineProgram, Step
 from esca.accelerator.schedule import SERVERS
-from esca.accelerator.unit_outputs import Block, scatter_rows, unit_macs, unit_outputs
+from esca.accelerator.unit_outputs import Block, unit_macs, unit_outputs
 from esca.accelerator.weights import tile_weights
 from esca.accelerator.workload import TensorShape
 from esca.errors import EscaError
@@ -232,33 +233,28 @@ class _Machine:
         self.accumulators.fill(made.half, (_unit(made),), sums, size)
 
     def _scatter(self, made: Instruction, step: Step, framed: Reals, weights: Reals) -> None:
-        """Sums that are complete go to the half; the others stay in the accumulators."""
+        """Sums that are drained, and are complete, go to the half; the others wait for more."""
         assert step.tiling is not None
         (p,), layer = step.tiling.passes, step.layer
         first, columns = p.first_columns[made.part[1]], p.tile_columns[made.part[1]]
         (block,) = _blocks(step, made)
-        y0, y1, _, _ = made.raster
-        low = int(block.rows[0]) if len(block.rows) else unit_rows(step, made)[0]
-        touched = p.y.output[y0:y1]
-        high = max(int(touched.max(initial=-1)) + 1, unit_rows(step, made)[1])
+        low, high = drained_lines(layer, made.raster)
         channels = range(first // p.group, -(-(first + columns) // p.group))
         x = framed[:, :-1, :-1].reshape(layer.input.channels, -1)
         shape = (len(channels), high - low, layer.output.width)
         sums = arithmetic.scattered(weights.T @ x, p, made.raster, low, first, shape)
-        done = []
         for number, channel in enumerate(channels):
-            known = self.carried.pop((made.layer, channel), None)
+            known = self.carried.get((made.layer, channel))
             if known is not None:
                 sums[number, : known.shape[0]] += known[: sums.shape[1]]
-            complete = block.channels[0] <= channel < block.channels[1]
-            if complete:
-                done.append(sums[number, : len(block.rows)])
-                self.carried[made.layer, channel] = sums[number, len(block.rows) :]
-            else:
-                self.carried[made.layer, channel] = sums[number]
-        ready = np.zeros(block.shape, np.int64)  # of no channel where a tap of it is still to come
-        if done:
-            ready = arithmetic.whole(np.stack(done))
+            self.carried[made.layer, channel] = sums[number]
+        drained = range(*block.channels)
+        if not drained:  # a tap of every channel is still to come
+            return
+        whole = [self.carried[made.layer, channel] for channel in drained]
+        ready = arithmetic.whole(np.stack([lines[: len(block.rows)] for lines in whole]))
+        for channel, lines in zip(drained, whole, strict=True):
+            self.carried[made.layer, channel] = lines[len(block.rows) :]
         size = ready.size * ACCUMULATOR_BYTES
         self.accumulators.fill(made.half, (_unit(made),), [ready], size)
 
@@ -376,11 +372,6 @@ def _unit(made: Instruction) -> tuple[object, ...]:
 
 def _blocks(step: Step, made: Instruction) -> tuple[Block, ...]:
     return unit_outputs(step.layer, step.tiling, made.part, made.raster)
-
-
-def unit_rows(step: Step, made: Instruction) -> tuple[int, int]:
-    """Output rows that a unit of ``scatter`` completes."""
-    return scatter_rows(step.layer, made.raster)
 
 
 def _counted(made: Instruction, size: int) -> None:

@@ -29,6 +29,7 @@ from esca.accelerator.axes import (
     zero_inserted_axis,
 )
 from esca.accelerator.config import AcceleratorConfig, Array, ArrayMode, MappingName
+from esca.accelerator.overlap import overlap_banks
 from esca.accelerator.workload import WorkLayer
 from esca.errors import EscaError
 
@@ -40,7 +41,7 @@ class Pass:
     Reduction index: ``(slot_y * x.slots + slot_x) * in_channels + channel``; output index:
     ``(position_y * x.positions + position_x) * out_channels + channel``, or for ``scatter``
     ``channel * taps + tap``. Rows run ``row_y * x.rows + row_x``. ``group``: output indices that
-    stay in one tile together.
+    stay in one tile together; ``together``: tiles of outputs whose sums are drained together.
     """
 
     y: Axis
@@ -50,6 +51,7 @@ class Pass:
     array_rows: int
     array_columns: int
     group: int = 1
+    together: int = 1
 
     @property
     def reduction(self) -> int:
@@ -83,6 +85,15 @@ class Pass:
     def first_columns(self) -> tuple[int, ...]:
         """Where each tile along the outputs begins."""
         return tuple(accumulate(self.tile_columns, initial=0))[:-1]
+
+    def completed(self, tile: int) -> tuple[int, int]:
+        """Output channels (from, to) of ``scatter`` all of whose taps are done, and which are
+        drained, after a tile; none where more of these tiles follow.
+        """
+        first = tile - tile % self.together
+        low, high = self.first_columns[first], self.first_columns[tile] + self.tile_columns[tile]
+        last = tile - first == self.together - 1 or tile == self.n_tiles - 1
+        return low // self.group, high // self.group if last else low // self.group
 
     def results(self, tile: int, raster: tuple[int, int, int, int]) -> int:
         """Outputs, without those that are cropped, that a tile makes over some streamed rows.
@@ -216,6 +227,7 @@ def tile_layer(
     axes, group = _axes(layer, mapping, block)
     packed = _macs_per_pe(layer, config)
     along_columns = mapping == "scatter"
+    together = _tiles_together(layer, config, group) if along_columns else 1
     passes = tuple(
         Pass(
             y,
@@ -225,6 +237,7 @@ def tile_layer(
             array.rows if along_columns else array.rows * packed,
             array.columns * packed if along_columns else array.columns,
             group,
+            together,
         )
         for y, x in axes
     )
@@ -250,6 +263,19 @@ def _macs_per_pe(layer: WorkLayer, config: AcceleratorConfig) -> int:
             f"{mode} products, which the array of {config.name} does not make"
         )
     return macs
+
+
+def _tiles_together(layer: WorkLayer, config: AcceleratorConfig, group: int) -> int:
+    """Tiles of outputs of ``scatter`` that are drained together: those of a channel, or of the
+    channels in a row of banks.
+    """
+    array = config.array
+    if not config.buffers.banked:
+        return ceil(group / (array.columns * array.macs(layer.array_mode)))
+    if _macs_per_pe(layer, config) > 1:
+        raise EscaError(f"layer {layer.name!r}: mapping scatter is built for 8 x 8 products alone")
+    banks = overlap_banks(layer, array.columns)
+    return banks.channel_tiles * banks.together
 
 
 def _axes(

@@ -14,6 +14,7 @@ from typing import Literal
 from esca.accelerator.closed_form import pipeline_cycles
 from esca.accelerator.config import ACCUMULATOR_BYTES, AcceleratorConfig
 from esca.accelerator.mappings import Tiling, candidate_tilings
+from esca.accelerator.overlap import PIPELINE_PLACES, overlap_banks
 from esca.accelerator.reads import pass_reads
 from esca.accelerator.workload import ARRAY_KINDS, ELEMENTWISE_KINDS, MOVE_KINDS, WorkLayer
 from esca.errors import EscaError
@@ -33,7 +34,8 @@ class Unit:
     """Work that ends in one drain.
 
     ``cycles``: on the layer's engine; ``stalled`` of them wait for weight tiles or accumulator
-    banks. ``epilogue``: cycles of the epilogue that follows on its own engine. ``values``: results
+    banks. ``epilogue``: cycles of the epilogue that follows on its own engine; ``drained``: whether
+    one follows, or the unit's sums are drained with those of the next. ``values``: results
     of the unit. ``part``: (pass, tile of outputs), which says which weights it reads. ``raster``:
     the rectangle (y0, y1, x0, x1) that it covers: of the pass's streamed rows on the array, of the
     output's rows and columns (of a vector: 0, 1 and a range of values) on other engines.
@@ -45,6 +47,7 @@ class Unit:
     values: int
     part: tuple[int, int] = (0, 0)
     raster: tuple[int, int, int, int] = (0, 0, 0, 0)
+    drained: bool = True
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,14 @@ class LayerPlan:
 
     def standalone_cycles(self, config: AcceleratorConfig) -> int:
         """Cycles of the layer alone with all operands at hand; see :func:`pipeline_cycles`."""
+        together, array = [], 0
+        for unit in self.units:
+            array += unit.cycles
+            if unit.drained:
+                together.append((array, unit.epilogue))
+                array = 0
         return pipeline_cycles(
-            [(unit.cycles, unit.epilogue) for unit in self.units],
+            together,
             config.array.rows + config.array.columns - 2,
             config.engines.epilogue_latency_cycles,
         )
@@ -159,7 +168,9 @@ def _gather_chunks(tiling: Tiling, config: AcceleratorConfig) -> Iterator[Chunk]
                 raster = (start, start + lines, low, high)
                 for tile in range(p.n_tiles if lines > 0 else 0):
                     values = p.results(tile, raster)
-                    units.append(_unit(tiling, config, values, (index, tile), raster))
+                    # Sums that are cropped are drained with the others.
+                    sums = lines * (high - low) * p.tile_columns[tile]
+                    units.append(_unit(tiling, config, values, (index, tile), raster, sums))
         rows = min(layer.output.height, stop * block)
         first = layer.first_input_row(start * block)
         yield Chunk(rows, (first,), (layer.input_rows(rows),), tuple(units))
@@ -193,21 +204,22 @@ def _unit(
     values: int,
     part: tuple[int, int],
     raster: tuple[int, int, int, int],
+    sums: int | None,
 ) -> Unit:
+    """``sums`` that are drained after it, if any are."""
     p = tiling.passes[part[0]]
     columns, (y0, y1, x0, x1) = p.tile_columns[part[1]], raster
     rows = (y1 - y0) * (x1 - x0)
     hits = ceil(columns / config.buffers.accumulator_banks)
     # The next tile's weights shift in while this one streams, one tile ahead and no more.
     cycles = p.k_tiles * max(rows * hits, tiling.load_cycles)
-    # Sums that are cropped are drained with the others; scatter drains those that are complete.
-    drained = values if tiling.mapping == "scatter" else rows * columns
-    epilogue = ceil(drained / config.engines.epilogue_lanes)
-    return Unit(cycles, cycles - p.k_tiles * rows, epilogue, values, part, raster)
+    epilogue = ceil((sums or 0) / config.engines.epilogue_lanes)
+    stalled = cycles - p.k_tiles * rows
+    return Unit(cycles, stalled, epilogue, values, part, raster, sums is not None)
 
 
-def _scatter_chunks(tiling: Tiling, config: AcceleratorConfig) -> Iterator[Chunk]:
-    """Chunks of input rows; sums that later rows still add to stay in the accumulators."""
+def _carrying_height(tiling: Tiling, config: AcceleratorConfig) -> int:
+    """Most input rows a chunk where sums that later rows still add to stay in the accumulators."""
     layer, (p,) = tiling.layer, tiling.passes
     s = layer.stride if layer.kind == "conv_transpose2d" else 1
     kernel_y, kernel_x = layer.kernel
@@ -224,24 +236,77 @@ def _scatter_chunks(tiling: Tiling, config: AcceleratorConfig) -> Iterator[Chunk
             f"layer {layer.name!r}: mapping scatter needs {2 * needed} bytes of accumulators, "
             f"buffers.accumulator_bytes is {2 * half}"
         )
+    return height
+
+
+def _overlap_height(tiling: Tiling, config: AcceleratorConfig) -> int:
+    """Most input rows a chunk in banks of accumulators: those of a half, and those that carry."""
+    layer, rows = tiling.layer, config.accumulator_rows
+    banks = overlap_banks(layer, config.array.columns)
+    length, carried = banks.length(layer.output.width), banks.carried_lines(layer)
+    groups = ceil(layer.output.channels / banks.together)
+    lines = rows // length
+    height = min((lines - carried) // layer.stride, layer.input.height)
+    where = f"layer {layer.name!r}: mapping scatter"
+    if height * layer.stride < max(carried, 1):
+        needed = (carried + max(carried, layer.stride)) * length
+        raise EscaError(
+            f"{where} needs {needed} rows in half of the accumulators, "
+            f"buffers.accumulator_bytes holds {rows}"
+        )
+    if height < layer.input.height and not PIPELINE_PLACES <= carried * length <= rows // groups:
+        raise EscaError(
+            f"{where} carries {groups} times {carried * length} rows of accumulators, expected "
+            f"{PIPELINE_PLACES} or more, and all in {rows}"
+        )
+    return height
+
+
+def _scatter_chunks(tiling: Tiling, config: AcceleratorConfig) -> Iterator[Chunk]:
+    """Chunks of input rows; sums that later rows still add to are kept."""
+    layer, (p,) = tiling.layer, tiling.passes
+    banked = config.buffers.banked
+    height = (_overlap_height if banked else _carrying_height)(tiling, config)
     height = _window_limit(layer, height, 1, config)
+    if banked:
+        height = _result_limit(layer, height, layer.stride, config)
     done = 0
     for start in range(0, p.y.rows, height):
         stop = min(p.y.rows, start + height)
         complete = layer.output.height if stop == p.y.rows else complete_rows(layer, stop)
         units = []
-        for tile, columns in enumerate(p.tile_columns):
-            channels = columns // p.group
-            if p.group > p.array_columns:  # a channel's last tile completes it
-                per_channel = ceil(p.group / p.array_columns)
-                channels = int(tile % per_channel == per_channel - 1)
-            values = (complete - done) * layer.output.width * channels
-            raster = (start, stop, 0, p.x.rows)
-            units.append(_unit(tiling, config, values, (0, tile), raster))
+        raster = (start, stop, 0, p.x.rows)
+        for tile in range(p.n_tiles):
+            low, high = p.completed(tile)
+            values = (complete - done) * layer.output.width * (high - low)
+            sums = values if high > low else None
+            if banked and sums is not None:
+                lines = drained_lines(layer, raster)
+                length = overlap_banks(layer, config.array.columns).length(layer.output.width)
+                sums = (lines[1] - lines[0]) * length * config.array.columns
+            units.append(_unit(tiling, config, values, (0, tile), raster, sums))
         # A residual of the same map is read where the sums are complete, above the rows streamed.
         first = min(start, done) if layer.residual == layer.input else start
         done = complete
         yield Chunk(complete, (first,), (stop,), tuple(units))
+
+
+def drained_lines(layer: WorkLayer, raster: tuple[int, int, int, int]) -> tuple[int, int]:
+    """Output rows (from, to) that a unit of ``scatter`` adds to or completes: a raster's input rows
+    reach them.
+    """
+    done, complete = scatter_rows(layer, raster)
+    reach = raster[1] + layer.padding
+    if layer.kind == "conv_transpose2d":
+        reach = (raster[1] - 1) * layer.stride - layer.padding + layer.kernel[0]
+    return done, max(complete, min(layer.output.height, reach))
+
+
+def scatter_rows(layer: WorkLayer, raster: tuple[int, int, int, int]) -> tuple[int, int]:
+    """Output rows (from, to) that the input rows of a raster complete."""
+    done = complete_rows(layer, raster[0]) if raster[0] else 0
+    last = raster[1] == layer.input.height
+    return done, layer.output.height if last else complete_rows(layer, raster[1])
 
 
 def complete_rows(layer: WorkLayer, input_rows: int) -> int:

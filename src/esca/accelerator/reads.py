@@ -187,10 +187,10 @@ class PassReads:
 
 
 def pass_reads(tiling: Tiling) -> Iterator[PassReads]:
-    """Reads of all passes of a tiling that gathers; EscaError for what the front end refuses."""
+    """Reads of all passes of a tiling; EscaError for what the front end refuses."""
     layer, where = tiling.layer, f"rtl: layer {tiling.layer.name!r}: {tiling.mapping}"
-    if tiling.mapping in ("scatter", "dense"):
-        raise EscaError(f"{where} is not built, expected im2col, compressed or phases")
+    if tiling.mapping == "dense":
+        raise EscaError(f"{where} is not built, expected another mapping")
     atoms = ceil(layer.input.channels / tiling.macs_per_pe)
     width = atom_rows(atoms, tiling.array.rows)
     for p in tiling.passes:

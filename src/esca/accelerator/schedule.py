@@ -281,6 +281,8 @@ class _Scheduler:
         if parts.sizes[parts.shared[unit.part]]:
             self.ring.use((entry.layer, *parts.shared[unit.part]), work)
         self.last_read[entry.layer] = work
+        if not unit.drained:
+            return work
         after = [work, *self._extras(plan, entry, chunk, more)]
         latency = self.config.engines.epilogue_latency_cycles
         done = self.made.add(Job("epilogue", unit.epilogue, latency, after, over), entry)

@@ -7,7 +7,7 @@ import numpy as np
 
 from esca.accelerator.axes import Axis, Ints
 from esca.accelerator.mappings import Tiling
-from esca.accelerator.plan import complete_rows
+from esca.accelerator.plan import scatter_rows
 from esca.accelerator.weights import split_columns
 from esca.accelerator.workload import WorkLayer
 
@@ -47,7 +47,7 @@ def unit_outputs(
         return (Block(channels, np.arange(y0, y1), np.arange(x0, x1)),)
     if tiling.mapping == "scatter":
         low, high = scatter_rows(layer, raster)
-        channels = complete_channels(tiling, part[1])
+        channels = tiling.passes[0].completed(part[1])
         return (Block(channels, np.arange(low, high), np.arange(layer.output.width)),)
     return tuple(_gathered(tiling, part, raster))
 
@@ -64,20 +64,6 @@ def _gathered(tiling: Tiling, part: tuple[int, int], raster: Raster) -> Iterator
         rows, columns = p.y.output[y0:y1, y], p.x.output[x0:x1, x]
         lines, across = np.flatnonzero(rows >= 0), np.flatnonzero(columns >= 0)
         yield Block(channels, rows[lines], columns[across], (y, x), lines, across)
-
-
-def scatter_rows(layer: WorkLayer, raster: Raster) -> tuple[int, int]:
-    """Output rows (from, to) that the input rows of a raster complete."""
-    done = complete_rows(layer, raster[0]) if raster[0] else 0
-    last = raster[1] == layer.input.height
-    return done, layer.output.height if last else complete_rows(layer, raster[1])
-
-
-def complete_channels(tiling: Tiling, tile: int) -> tuple[int, int]:
-    """Output channels (from, to) of ``scatter`` all of whose taps are done after a tile."""
-    (p,) = tiling.passes
-    low = p.first_columns[tile]
-    return low // p.group, (low + p.tile_columns[tile]) // p.group
 
 
 def unit_macs(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from esca.accelerator.hardware.dram_maps import row_pitch
-from esca.accelerator.hardware.output_axes import output_axes
+from esca.accelerator.hardware.unit_drain import unit_drain
 from esca.accelerator.layout import Layout
 from esca.accelerator.mappings import Tiling
 from esca.accelerator.reads import power_above
@@ -18,34 +18,35 @@ Values = dict[str, Any]
 
 class UnitPlaces(NamedTuple):
     """Outputs of a unit: its first raster place has channels from ``channel`` on of the pixel
-    ``first`` (y, x), and the next places are a ``step`` away.
+    ``first`` (y, x), and the next places are a ``step`` away; rows from ``height`` on are none.
     """
 
     first: tuple[int, int]
     step: tuple[int, int]
     channel: int
+    height: int
 
 
 def unit_places(tiling: Tiling, part: Part, raster: Raster) -> UnitPlaces:
     """EscaError unless every raster place makes neighbouring channels of one pixel, in whole groups
     of columns.
     """
-    p, columns = tiling.passes[part[0]], tiling.array.columns
-    if p.out_channels % columns:
+    drained, columns = unit_drain(tiling, part, raster), tiling.array.columns
+    if drained.channels % columns:
         raise EscaError(
-            f"rtl: layer {tiling.layer.name!r}: {p.out_channels} output channels stay on chip or "
+            f"rtl: layer {tiling.layer.name!r}: {drained.channels} output channels stay on chip or "
             f"have a residual, expected a multiple of array.columns ({columns})"
         )
-    position, channel = divmod(p.first_columns[part[1]], p.out_channels)
-    q_y, q_x = divmod(position, p.x.positions)
-    y, x = output_axes(tiling, p)
-    first = raster[0] * y.step + y.first + q_y, raster[2] * x.step + x.first + q_x
-    return UnitPlaces(first, (y.step, x.step), channel)
+    position, channel = divmod(drained.low, drained.channels)
+    q_y, q_x = divmod(position, drained.across)
+    first = drained.first[0] + q_y, drained.first[1] + q_x
+    height = min(tiling.layer.output.height, drained.complete)
+    return UnitPlaces(first, drained.step, channel, height)
 
 
 def place_values(tiling: Tiling, part: Part, raster: Raster, layout: Layout) -> Values:
     """Where a unit's outputs go in the banks; EscaError for what :func:`unit_places` refuses."""
-    (first_y, first_x), (step_y, step_x), channel = unit_places(tiling, part, raster)
+    (first_y, first_x), (step_y, step_x), channel, height = unit_places(tiling, part, raster)
     if step_y > layout.ring_rows:
         raise EscaError(
             f"rtl: layer {tiling.layer.name!r}: a ring of {layout.ring_rows} rows is too small"
@@ -59,7 +60,7 @@ def place_values(tiling: Tiling, part: Part, raster: Raster, layout: Layout) -> 
         "first_x": first_x,
         "step_y": step_y,
         "step_x": step_x,
-        "height": layout.tensor.height,
+        "height": height,
         "width": layout.tensor.width,
         "bank": atom % layout.rows,
         "depth": atom // layout.rows,

@@ -23,6 +23,7 @@ from esca.accelerator.hardware.latencies import (
     WAITING_LATENCY,
     WORD_LATENCY,
 )
+from esca.accelerator.hardware.unit_drain import unit_drain
 from esca.accelerator.layout import SUB_BANKS, AxisHash, Layout
 from esca.accelerator.program import MachineProgram
 from esca.errors import EscaError
@@ -137,12 +138,12 @@ class BankTurns:
         made = self.program.instructions[self.jobs[number].instruction]
         tiling = self.program.steps[made.layer].tiling
         assert tiling is not None
-        y0, y1, x0, x1 = made.raster
-        size = {"lines": y1 - y0, "length": x1 - x0}
+        drained = unit_drain(tiling, made.part, made.raster)
+        size = {"lines": drained.lines, "length": drained.length}
         try:
             place = place_values(tiling, made.part, made.raster, self.layouts[self._output(number)])
         except EscaError:
-            nowhere = np.full((y1 - y0) * (x1 - x0) * self.turns, NOTHING)
+            nowhere = np.full(drained.places * self.turns, NOTHING)
             return SubBanks(nowhere, nowhere, nowhere)
         return drained_banks({**size, "place": place}, self.rows, self.columns, self.turns)
 

@@ -12,6 +12,7 @@ from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.hardware.formats import BITS, STORED_BITS, format_of, row_words, stored_code
 from esca.accelerator.hardware.jobs import bus_bytes
 from esca.accelerator.hardware.latencies import array_latency
+from esca.accelerator.hardware.unit_drain import unit_drain
 from esca.accelerator.hardware.weight_words import TileWords, tile_words
 from esca.accelerator.hardware.whole_stores import Chunk, StoredChunk, chunk_of
 from esca.accelerator.isa import Instruction
@@ -111,7 +112,8 @@ class Cycles:
         """An instruction with its cycles, and its latency where that is another."""
         array = self.config.array
         if made.op == "array":
-            latency = array_latency(array.rows, array.columns, array.macs_4bit)
+            adds = "scatter" in self.config.mappings
+            latency = array_latency(array.rows, array.columns, array.macs_4bit, adds)
             return replace(made, cycles=self.of(made), latency=latency)
         return replace(made, cycles=self.of(made))
 
@@ -131,8 +133,11 @@ class Cycles:
                 row_bytes = 2 * config.array.columns
                 return ceil(self._ring_rows(made) * row_bytes / self.bus)
             case "load_biases":
+                assert step.tiling is not None
                 bits, columns = step.layer.texel_bias_bits, config.array.columns
-                return sum(drain_bytes(rows, columns, b, self.bus) for b in bits) // self.bus
+                drained = unit_drain(step.tiling, made.part, made.raster)
+                places = drained.biased_lines * drained.length
+                return sum(drain_bytes(places, columns, b, self.bus) for b in bits) // self.bus
             case "load_residual":
                 return rows
             case "store":
@@ -142,7 +147,9 @@ class Cycles:
                 tiles = self._tiles(made.layer, step)[made.part[0]].k_tiles
                 return tiles * max(rows, step.tiling.load_cycles)
             case "epilogue":
-                return max(config.array.columns, rows * self.turns)
+                assert step.tiling is not None
+                places = unit_drain(step.tiling, made.part, made.raster).places
+                return max(config.array.columns, places * self.turns)
             case "linear":
                 return (x1 - x0) * lane_words(step.layer, config.engines.linear_lanes)
             case "move" if step.layer.kind != "pixel_shuffle" and self._plain(step.layer):

@@ -27,6 +27,12 @@ WAITING_LATENCY = 7
 FRONT_LATENCY = 14
 """From the cycle in which a row is streamed to the one in which the array is offered it."""
 
+TURN_LATENCY = 2
+"""In which the sums of all columns are turned to their banks, where overlaps are added."""
+
+OVERLAP_LATENCY = 4
+"""In which a row of those banks is turned back, and what was carried is added to it."""
+
 
 def element_latency(products: int) -> int:
     """From an operand's arrival at an element of so many multipliers to the sum that holds its
@@ -35,6 +41,9 @@ def element_latency(products: int) -> int:
     return 4 if products == 4 else 3
 
 
-def array_latency(rows: int, columns: int, products: int) -> int:
-    """From the end of a unit to the first cycle in which all its sums may be drained."""
-    return FRONT_LATENCY + rows - 1 + element_latency(products) + columns
+def array_latency(rows: int, columns: int, products: int, overlaps: bool = False) -> int:
+    """From the end of a unit to the first cycle in which all its sums may be drained; ``overlaps``:
+    of a machine that adds where outputs overlap.
+    """
+    turned = TURN_LATENCY if overlaps else 0
+    return FRONT_LATENCY + rows - 1 + element_latency(products) + columns + turned

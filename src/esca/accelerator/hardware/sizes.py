@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.hardware.jobs import bus_bytes
-from esca.accelerator.hardware.latencies import SLACK
+from esca.accelerator.hardware.latencies import OVERLAP_LATENCY, SLACK
 from esca.accelerator.plan import Engine
 from esca.errors import EscaError
 
@@ -23,9 +23,10 @@ def check_sizes(config: AcceleratorConfig, engines: Iterable[Engine]) -> None:
     if config.buffers.accumulator_banks < columns:
         banks = config.buffers.accumulator_banks
         wrong.append(("buffers.accumulator_banks", banks, f"{columns} or more, one a column"))
-    if given.epilogue_latency_cycles < LEAST_EPILOGUE:
+    least = LEAST_EPILOGUE + (OVERLAP_LATENCY if "scatter" in config.mappings else 0)
+    if given.epilogue_latency_cycles < least:
         latency = given.epilogue_latency_cycles
-        wrong.append(("engines.epilogue_latency_cycles", latency, f"{LEAST_EPILOGUE} or more"))
+        wrong.append(("engines.epilogue_latency_cycles", latency, f"{least} or more"))
     if config.memory.dram_latency_cycles <= SLACK:
         latency = config.memory.dram_latency_cycles
         wrong.append(("memory.dram_latency_cycles", latency, f"more than {SLACK}"))

@@ -80,11 +80,11 @@ def _first(patterns: Ints) -> Ints:
 
 
 def tile_words(tiling: Tiling, part: Part) -> TileWords:
-    """The words of one tile of a mapping that gathers."""
+    """The words of one tile of outputs."""
     p = tiling.passes[part[0]]
     low = p.first_columns[part[1]]
     columns = np.arange(low, low + p.tile_columns[part[1]])
-    channels, y, x = split_columns(p, columns, scatter=False)
+    channels, y, x = split_columns(p, columns, tiling.mapping == "scatter")
     taps_y, slot_y = np.unique(p.y.tap[:, y], axis=0, return_inverse=True)
     taps_x, slot_x = np.unique(p.x.tap[:, x], axis=0, return_inverse=True)
     macs = tiling.macs_per_pe

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from esca.accelerator.hardware.jobs import ENGINES
 from esca.accelerator.isa import Instruction
+from esca.accelerator.plan import scatter_rows
 from esca.accelerator.program import MachineProgram
 from esca.accelerator.turns import Turns
 
@@ -94,6 +95,13 @@ def _gone(program: MachineProgram, number: int) -> bool:
 def _rows(program: MachineProgram, chunk: Chunk) -> tuple[int, int]:
     """Output rows of a chunk."""
     step = program.steps[chunk[0]]
+    if step.tiling is not None and step.tiling.mapping == "scatter":
+        raster = next(
+            made.raster
+            for made in program.instructions
+            if made.op == "epilogue" and chunk_of(made) == chunk
+        )
+        return scatter_rows(step.layer, raster)
     block = step.layer.stride if step.tiling is not None else 1
     if step.tiling is not None and step.tiling.mapping != "compressed":
         block = step.tiling.passes[0].y.positions

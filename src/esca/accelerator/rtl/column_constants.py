@@ -8,14 +8,14 @@ import numpy as np
 
 from esca.accelerator.axes import Ints
 from esca.accelerator.constants import LayerConstants
-from esca.accelerator.hardware.output_axes import output_axes
+from esca.accelerator.hardware.unit_drain import UnitDrain, unit_drain
 from esca.accelerator.isa import Instruction
 from esca.accelerator.mappings import Pass, Tiling
 from esca.accelerator.program import MachineProgram, Step
 from esca.accelerator.rtl.requantize import stored_shift
 from esca.accelerator.rtl.weight_program import tile_matrix
 from esca.accelerator.unit_outputs import Raster
-from esca.accelerator.weights import Part, split_columns
+from esca.accelerator.weights import Part
 from esca.errors import EscaError
 
 Column = Mapping[str, Any]
@@ -35,22 +35,22 @@ _UNUSED = {
 @dataclass
 class ConstantTable:
     """``entries`` of the memory; those of a unit's ``columns`` columns lie one behind the other,
-    and equal ones once.
+    phase after phase where columns hold outputs of several, and equal ones once.
     """
 
     columns: int
     entries: list[Column] = field(default_factory=list)
     known: dict[str, int] = field(default_factory=dict)
 
-    def add(self, unit: Sequence[Column]) -> int:
+    def add(self, phases: Sequence[Sequence[Column]]) -> int:
         """Where the constants of a unit's columns begin."""
-        padded = [*unit, *[_UNUSED] * (self.columns - len(unit))]
-        return self.known.setdefault(repr(padded), self._append(padded))
-
-    def _append(self, padded: Sequence[Column]) -> int:
+        padded = [
+            column for unit in phases for column in (*unit, *[_UNUSED] * (self.columns - len(unit)))
+        ]
         if repr(padded) not in self.known:
+            self.known[repr(padded)] = len(self.entries)
             self.entries += padded
-        return len(self.entries) - self.columns
+        return self.known[repr(padded)]
 
 
 def factor_values(mantissa: int, shift: int) -> dict[str, int]:
@@ -60,31 +60,53 @@ def factor_values(mantissa: int, shift: int) -> dict[str, int]:
 
 def unit_columns(
     tiling: Tiling, constants: LayerConstants, part: Part, corrections: Ints, raster: Raster
-) -> list[Column]:
-    """Constants of a unit's columns; ``corrections`` (columns,) are added to their sums.
+) -> list[list[Column]]:
+    """Constants of a unit's columns; ``corrections`` (columns,) are added to their sums. Where
+    overlaps are added a column holds outputs of several phases: constants of each, those of y
+    first.
 
     EscaError for more than one texel bias, stored or a ramp.
     """
-    tables, name = constants.tables, tiling.layer.name
+    name = tiling.layer.name
     if len(tiling.layer.texel_bias_bits) + tiling.layer.ramps > 1:
         raise EscaError(f"rtl: layer {name!r}: the epilogue adds one texel bias, stored or a ramp")
-    p = tiling.passes[part[0]]
-    low = p.first_columns[part[1]]
-    numbers = np.arange(low, low + p.tile_columns[part[1]])
-    channel, y, x = split_columns(p, numbers, False)
+    drained = unit_drain(tiling, part, raster)
+    if tiling.mapping != "scatter":
+        return [_phase_columns(tiling, constants, part, corrections, drained, (0, 0))]
+    stride = range(tiling.layer.stride)
+    return [
+        _phase_columns(tiling, constants, part, corrections, drained, (y, x))
+        for y in stride
+        for x in stride
+    ]
+
+
+def _phase_columns(
+    tiling: Tiling,
+    constants: LayerConstants,
+    part: Part,
+    corrections: Ints,
+    drained: UnitDrain,
+    first: tuple[int, int],
+) -> list[Column]:
+    """``first`` (y, x): phase of a place, where its position does not say it."""
+    tables, p = constants.tables, tiling.passes[part[0]]
+    channel, y, x = drained.columns()
     made: list[Column] = []
-    for c, position, correction in zip(channel, zip(y, x, strict=True), corrections, strict=True):
-        phase = _phase(p, position, tables["mantissa"].shape[1:])
+    for c, position, correction in zip(channel, zip(y, x, strict=True), corrections, strict=False):
+        phases = tables["mantissa"].shape[1:]
+        if tiling.mapping == "scatter":
+            phase = tuple((at + q) % n for at, q, n in zip(first, position, phases, strict=True))
+        else:
+            phase = _phase(p, position, phases)
         texel, ramp = NO_FACTOR, NO_RAMP
         if "texel_mantissa" in tables:
             texel = factor_values(tables["texel_mantissa"][0, c], tables["texel_shift"][0, c])
         if "ramp_mantissa" in tables:
             texel = factor_values(tables["ramp_mantissa"][0, c], tables["ramp_shift"][0, c])
             ramp = _ramp(
-                tiling,
-                p,
+                drained,
                 position,
-                raster,
                 tables["ramp_start"][0, c].tolist(),
                 tables["ramp_step"][0, c].tolist(),
             )
@@ -101,20 +123,17 @@ def unit_columns(
 
 
 def _ramp(
-    tiling: Tiling,
-    p: Pass,
+    drained: UnitDrain,
     position: tuple[int, int],
-    raster: Raster,
     start: Sequence[int],
     rise: Sequence[int],
 ) -> Mapping[str, Mapping[str, int]]:
     """A ramp from the unit's first place on; ``start`` and ``rise`` of y and x are the map's."""
     made = {}
-    for axis, outputs in enumerate(output_axes(tiling, p)):
-        first = raster[2 * axis] * outputs.step + outputs.first + position[axis]
+    for axis in range(2):
         made["yx"[axis]] = {
-            "start": start[axis] + rise[axis] * first,
-            "step": rise[axis] * outputs.step,
+            "start": start[axis] + rise[axis] * (drained.first[axis] + position[axis]),
+            "step": rise[axis] * drained.step[axis],
         }
     return made
 
@@ -162,8 +181,10 @@ def constant_table(
             continue
         assert step.tiling is not None
         where = made.layer, made.part
-        if where not in fixes:
-            fixes[where] = corrections(program, step, made.part) * (not centred)
+        if where not in fixes and centred:
+            fixes[where] = np.zeros(columns, np.int64)
+        elif where not in fixes:
+            fixes[where] = corrections(program, step, made.part)
         unit = unit_columns(step.tiling, step.constants, made.part, fixes[where], made.raster)
         places[constants_key(step, made)] = table.add(unit)
     return table, places

@@ -4,7 +4,7 @@ from typing import Any
 
 from esca.accelerator.constants import LayerConstants
 from esca.accelerator.hardware.formats import FORMATS, format_of, row_words
-from esca.accelerator.hardware.output_axes import output_axes
+from esca.accelerator.hardware.unit_drain import unit_drain
 from esca.accelerator.mappings import Tiling
 from esca.accelerator.rtl.column_constants import NO_FACTOR, factor_values
 from esca.accelerator.rtl.drain_records import PLACE, RESULT
@@ -41,15 +41,15 @@ def result_values(
     EscaError where a raster place's outputs lie in more than two rows, where a row takes more of
     them than a word holds, or pairs of 4 bits would be split.
     """
-    p, tensor = tiling.passes[part[0]], tiling.layer.output
+    drained, tensor = unit_drain(tiling, part, raster), tiling.layer.output
     where = f"rtl: layer {tiling.layer.name!r}: stored outputs"
     kind = format_of(tensor)
     together = 2 if kind == "nibbles" else 1  # values that count as one
     each = 2 if kind == "words" else 1  # what a value counts as
     wide = slots(kind, word_bytes)
-    channels = each * p.out_channels
-    across = p.x.positions * channels
-    low, count = each * p.first_columns[part[1]], each * p.tile_columns[part[1]]
+    channels = each * drained.channels
+    across = drained.across * channels
+    low, count = each * drained.low, each * drained.count
     line, place = divmod(low, across)
     first_count = min(count, across - place)
     if count - first_count > across:
@@ -59,13 +59,12 @@ def result_values(
         raise EscaError(
             f"{where} of one place and row are {first_count // each}, at most {most} fit"
         )
-    y, x = output_axes(tiling, p)
-    begin = (raster[2] * x.step + x.first) * channels
-    step = x.step * channels
+    step_y, step_x = drained.step
+    begin, step = drained.first[1] * channels, step_x * channels
     limit = tensor.width * channels
     if any(value % together for value in (first_count, count, begin, place, step, limit)):
         raise EscaError(f"{where} of 4 bits come in odd numbers")
-    row = raster[0] * y.step + y.first + line - rows[0]
+    row = drained.first[0] + line - rows[0]
     words = row_words(tensor, word_bytes)
 
     def segment(flat: int) -> Values:
@@ -83,9 +82,9 @@ def result_values(
         "step": segment(step),
         "limit": limit // together,
         "row": row,
-        "step_row": y.step,
+        "step_row": step_y,
         "rows": rows[1] - rows[0],
         "address": row // 2 * words,
-        "line_words": y.step // 2 * words,
+        "line_words": step_y // 2 * words,
         "row_words": words,
     }

@@ -64,7 +64,7 @@ def feed_values(
     p = tiling.passes[part[0]]
     low = p.first_columns[part[1]]
     columns = np.arange(low, low + p.tile_columns[part[1]])
-    _, y, x = split_columns(p, columns, scatter=False)
+    _, y, x = split_columns(p, columns, tiling.mapping == "scatter")
     bits, together = tiling.widths[0], reads.together
     return {
         "ring": ring,

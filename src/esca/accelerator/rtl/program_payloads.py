@@ -9,6 +9,7 @@ from esca.accelerator.hardware.dram_maps import Bytes
 from esca.accelerator.hardware.formats import format_of, row_words, stored_code
 from esca.accelerator.hardware.frame import HardwareFrame
 from esca.accelerator.hardware.jobs import ENGINES, FEED, HardwareJob, tensor_shapes
+from esca.accelerator.hardware.unit_drain import unit_drain
 from esca.accelerator.hardware.whole_stores import chunk_of
 from esca.accelerator.isa import Instruction
 from esca.accelerator.layout import Layout
@@ -186,7 +187,7 @@ class Payloads:
         step = self.program.steps[made.layer]
         tiling, output = step.tiling, step.layer.output
         assert tiling is not None
-        y0, y1, x0, x1 = made.raster
+        drained = unit_drain(tiling, made.part, made.raster)
         place, result, texel = NO_PLACE, NO_RESULT, 0
         if (-1, output.name) in self.layouts:
             place = place_values(tiling, made.part, made.raster, self.layouts[-1, output.name])
@@ -198,8 +199,8 @@ class Payloads:
         if made.extras >= 0 and step.layer.texel_bias_bits:
             texel = stored_code(step.layer.texel_bias_bits[0])
         return {
-            "lines": y1 - y0,
-            "length": x1 - x0,
+            "lines": drained.lines,
+            "length": drained.length,
             "half": made.half,
             "constants": self.first[constants_key(step, made)],
             "texel": texel,

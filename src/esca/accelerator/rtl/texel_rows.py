@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from esca.accelerator.axes import Ints
 from esca.accelerator.hardware.formats import STORED_BITS, stored_code
+from esca.accelerator.hardware.unit_drain import UnitDrain, unit_drain
 from esca.accelerator.isa import Instruction
 from esca.accelerator.packed import unpacked
 from esca.accelerator.program import MachineProgram
@@ -30,6 +31,16 @@ def drain_rows(
         here = slice(column, column + len(content))
         made[block.lines[:, None], block.across, here] = content.transpose(1, 2, 0)
         column = here.stop
+    return made.reshape(-1, columns)
+
+
+def overlapped_rows(drained: UnitDrain, values: Ints, columns: int) -> Ints:
+    """The same of the ``values`` (channels, rows, width) of a unit whose overlaps are added."""
+    channel, _, across = drained.columns()
+    made = np.zeros((values.shape[1], drained.length, columns), np.int64)
+    for column, (c, x) in enumerate(zip(channel - channel[0], across, strict=True)):
+        taken = values[c, :, x :: drained.across]
+        made[:, : taken.shape[1], column] = taken
     return made.reshape(-1, columns)
 
 
@@ -56,12 +67,16 @@ def texel_rows(
     low, high = instruction.range
     (address,), (bits,) = step.texel_biases, step.layer.texel_bias_bits
     stored = unpacked(program.image, address, bits, low, high)
+    assert step.tiling is not None
     blocks = unit_outputs(step.layer, step.tiling, instruction.part, instruction.raster)
     cuts = np.cumsum([np.prod(block.shape) for block in blocks])[:-1]
     values = [
         piece.reshape(block.shape)
         for block, piece in zip(blocks, np.split(stored, cuts), strict=True)
     ]
-    return packed_drain_rows(
-        drain_rows(blocks, instruction.raster, values, columns), bits, bus_bytes
-    )
+    if step.tiling.mapping == "scatter":
+        drained = unit_drain(step.tiling, instruction.part, instruction.raster)
+        rows = overlapped_rows(drained, values[0], columns)
+    else:
+        rows = drain_rows(blocks, instruction.raster, values, columns)
+    return packed_drain_rows(rows, bits, bus_bytes)
