@@ -236,22 +236,26 @@ def _carrying_height(tiling: Tiling, config: AcceleratorConfig) -> int:
             f"layer {layer.name!r}: mapping scatter needs {2 * needed} bytes of accumulators, "
             f"buffers.accumulator_bytes is {2 * half}"
         )
-    return height
+    return _window_limit(layer, height, 1, config)
 
 
 def _overlap_height(tiling: Tiling, config: AcceleratorConfig) -> int:
-    """Most input rows a chunk in banks of accumulators: those of a half, and those that carry."""
+    """Most input rows a chunk in banks of accumulators, of which a chunk carries lines on."""
     layer, rows = tiling.layer, config.accumulator_rows
     banks = overlap_banks(layer, config.array.columns)
     length, carried = banks.length(layer.output.width), banks.carried_lines(layer)
     groups = ceil(layer.output.channels / banks.together)
-    lines = rows // length
-    height = min((lines - carried) // layer.stride, layer.input.height)
     where = f"layer {layer.name!r}: mapping scatter"
-    if height * layer.stride < max(carried, 1):
-        needed = (carried + max(carried, layer.stride)) * length
+    least = max(1, ceil(carried / layer.stride))  # what is carried on was not carried before
+    height = (rows // length - carried - layer.output_padding) // layer.stride
+    if height >= least:
+        height = _window_limit(layer, height, 1, config)
+        # The last chunk completes what was carried, too.
+        height = _result_limit(layer, height + least, layer.stride, config) - least
+    if height < min(least, layer.input.height):
+        needed = (least * layer.stride + carried) * length
         raise EscaError(
-            f"{where} needs {needed} rows in half of the accumulators, "
+            f"{where} needs {needed} rows in half of the accumulators, and as many results, "
             f"buffers.accumulator_bytes holds {rows}"
         )
     if height < layer.input.height and not PIPELINE_PLACES <= carried * length <= rows // groups:
@@ -267,9 +271,6 @@ def _scatter_chunks(tiling: Tiling, config: AcceleratorConfig) -> Iterator[Chunk
     layer, (p,) = tiling.layer, tiling.passes
     banked = config.buffers.banked
     height = (_overlap_height if banked else _carrying_height)(tiling, config)
-    height = _window_limit(layer, height, 1, config)
-    if banked:
-        height = _result_limit(layer, height, layer.stride, config)
     done = 0
     for start in range(0, p.y.rows, height):
         stop = min(p.y.rows, start + height)
