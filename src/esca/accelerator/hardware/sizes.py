@@ -13,6 +13,11 @@ LEAST_EPILOGUE = 8
 """
 
 
+def least_epilogue(config: AcceleratorConfig) -> int:
+    """Cycles of the epilogue, at least; more where its first ones order what overlaps."""
+    return LEAST_EPILOGUE + (OVERLAP_LATENCY if "scatter" in config.mappings else 0)
+
+
 def check_sizes(config: AcceleratorConfig, engines: Iterable[Engine]) -> None:
     """EscaError, by field, for sizes and rates at which no machine with ``engines`` is built."""
     bus, columns, lanes = bus_bytes(config), config.array.columns, config.engines.epilogue_lanes
@@ -23,7 +28,7 @@ def check_sizes(config: AcceleratorConfig, engines: Iterable[Engine]) -> None:
     if config.buffers.accumulator_banks < columns:
         banks = config.buffers.accumulator_banks
         wrong.append(("buffers.accumulator_banks", banks, f"{columns} or more, one a column"))
-    least = LEAST_EPILOGUE + (OVERLAP_LATENCY if "scatter" in config.mappings else 0)
+    least = least_epilogue(config)
     if given.epilogue_latency_cycles < least:
         latency = given.epilogue_latency_cycles
         wrong.append(("engines.epilogue_latency_cycles", latency, f"{least} or more"))

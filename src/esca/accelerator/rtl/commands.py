@@ -14,11 +14,11 @@ from amaranth.lib import data
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.hardware.jobs import ENGINES, FEED
 from esca.accelerator.rtl import records
-from esca.accelerator.rtl.drain_records import EPILOGUE, STORE
+from esca.accelerator.rtl.drain_records import STORE, epilogue_record
 from esca.accelerator.rtl.engine_records import GRID_SAMPLE, LOAD_WINDOW, MOVE, UPSAMPLE
 from esca.accelerator.rtl.feed_record import feed_record
 from esca.accelerator.rtl.linear_records import LINEAR, LOAD_LINEAR
-from esca.accelerator.rtl.streams import STREAM
+from esca.accelerator.rtl.streams import array_record
 from esca.accelerator.schedule import SERVERS
 
 Kind = Literal["end", "result"]
@@ -102,12 +102,15 @@ def built_queues(config: AcceleratorConfig, parts: Collection[str]) -> tuple[Com
     names = queue_names(config, others=False)
     more = linear if config.engines.linear_lanes else ()
     loads = ("grid_loads",) if "grid_sample" in engines else ()
-    return command_queues((*names, *more, *loads, *engines), config.array.columns)
+    made = (*names, *more, *loads, *engines)
+    return command_queues(made, config.array.columns, "scatter" in config.mappings)
 
 
-def command_queues(names: Sequence[str], columns: int) -> tuple[CommandQueue, ...]:
-    """Queues by name, those of DMA first; ``columns`` of the array. What is not there is not waited
-    for, nor is the end of a job in the own queue.
+def command_queues(
+    names: Sequence[str], columns: int, overlaps: bool = False
+) -> tuple[CommandQueue, ...]:
+    """Queues by name, those of DMA first; ``columns`` of the array, and whether it adds where
+    outputs overlap. What is not there is not waited for, nor is the end of a job in the own queue.
     """
     payloads = {
         "weights": records.LOAD_WEIGHTS,
@@ -121,8 +124,8 @@ def command_queues(names: Sequence[str], columns: int) -> tuple[CommandQueue, ..
         "move": MOVE,
         "upsample": UPSAMPLE,
         "grid_sample": GRID_SAMPLE,
-        "array": STREAM,
-        "epilogue": EPILOGUE,
+        "array": array_record(overlaps),
+        "epilogue": epilogue_record(overlaps),
         FEED: feed_record(columns),
     }
     there = sorted(names, key=lambda name: (name not in SERVERS, [*_RESULTS].index(name)))

@@ -1,14 +1,16 @@
 """The drain side: from a unit's sums to outputs in the banks and among the results."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.hardware.jobs import bus_bytes
-from esca.accelerator.hardware.sizes import LEAST_EPILOGUE
+from esca.accelerator.hardware.latencies import OVERLAP_LATENCY
+from esca.accelerator.hardware.sizes import least_epilogue
 from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.accumulators import DRAINED_LATENCY, token_shape
 from esca.accelerator.rtl.activations import accesses_shape, bank_words
@@ -16,21 +18,25 @@ from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.assemble import ASSEMBLE_LATENCY, Assemble, taken_shape
 from esca.accelerator.rtl.bank_writes import FIRST_LATENCY
 from esca.accelerator.rtl.constants_ram import ConstantsRam, constants_write
-from esca.accelerator.rtl.drain_records import EPILOGUE, STORE
-from esca.accelerator.rtl.drain_sequencer import DrainSequencer
+from esca.accelerator.rtl.drain_records import STORE, epilogue_record
+from esca.accelerator.rtl.drain_sequencer import DrainSequencer, step_shape
 from esca.accelerator.rtl.extras import Extras
 from esca.accelerator.rtl.modules import place
+from esca.accelerator.rtl.overlap_rows import OverlapRows
 from esca.accelerator.rtl.params import SUM_BITS, Parameters
 from esca.accelerator.rtl.place_outputs import PLACE_LATENCY, PlaceOutputs, target_shape
 from esca.accelerator.rtl.place_results import RESULT_LATENCY, PlaceResults, runs_shape
 from esca.accelerator.rtl.ramps import Ramps
-from esca.accelerator.rtl.requantize import LAYER, Lane
+from esca.accelerator.rtl.requantize import COLUMN, LAYER, Lane
 from esca.accelerator.rtl.residuals import Residuals, residual_write
 from esca.accelerator.rtl.results import MOST_LEAD, Results
 from esca.errors import EscaError
 
 DRAIN_LATENCY = DRAINED_LATENCY
 """Cycles from a place's cycle to its sums at the lanes."""
+
+PHASES = 4
+"""Of the outputs of a column, at most, where overlaps are added: those of a stride of 2."""
 
 MOST_TURNS = 2
 """Cycles in which the lanes take a row of sums, at most: they make a half of its outputs each."""
@@ -42,7 +48,7 @@ class DrainSizes:
     sub-bank; bytes of a bus word, of a half of the texel biases and of a
     word of the results; such words in both halves, of even rows or of odd ones. ``residuals``:
     whether units may add a map; ``ramps``: whether texel biases may be ramps, which say where
-    samples lie.
+    samples lie; ``overlaps``: whether sums were added where outputs overlap.
     """
 
     latency: int
@@ -54,11 +60,13 @@ class DrainSizes:
     result_words: int
     residuals: bool = False
     ramps: bool = True
+    overlaps: bool = False
 
     @property
     def lane_latency(self) -> int:
         """Cycles that a lane takes."""
-        return self.latency - DRAIN_LATENCY - ASSEMBLE_LATENCY - FIRST_LATENCY
+        ordering = OVERLAP_LATENCY if self.overlaps else 0
+        return self.latency - ordering - DRAIN_LATENCY - ASSEMBLE_LATENCY - FIRST_LATENCY
 
 
 def drain_sizes(
@@ -76,10 +84,11 @@ def drain_sizes(
         raise EscaError(
             f"{where}array.columns is {array.columns}, expected a power of two from 4 to array.rows"
         )
-    if engines.epilogue_latency_cycles < LEAST_EPILOGUE:
+    least = least_epilogue(config)
+    if engines.epilogue_latency_cycles < least:
         raise EscaError(
             f"{where}engines.epilogue_latency_cycles is {engines.epilogue_latency_cycles}, "
-            f"expected {LEAST_EPILOGUE} or more"
+            f"expected {least} or more"
         )
     bus, quarter = bus_bytes(config), config.buffers.output_bytes // 4
     if bus < array.columns:
@@ -96,6 +105,7 @@ def drain_sizes(
         words,
         residuals,
         config.engines.grid_samples_per_cycle > 0,
+        "scatter" in config.mappings,
     )
 
 
@@ -105,7 +115,7 @@ class Drain(wiring.Component):
     ``resulting`` as many cycles behind as the epilogue's latency: its outputs are where the next
     cycle finds them.
 
-    ``drain`` .. ``drained``: of the accumulators. ``constants``: written before a frame.
+    ``drain`` .. ``drained``, ``clear``: of the accumulators. ``constants``: written before a frame.
     ``extras_write``: words of texel biases, ``residual_write``: of maps that are added. ``writes``
     of the banks. ``store_start``, ``store``, ``sent``: of stores.
     """
@@ -114,12 +124,14 @@ class Drain(wiring.Component):
         self.p, self.sizes = p, sizes
         self.extras = Extras(p, sizes.bus_bytes, sizes.extras_bytes)
         address = token_shape(p).members["address"]
+        clear = {"clear": Out(1)} if p.overlaps else {}
         super().__init__(
             {
+                **clear,
                 "start": In(1),
                 "there": In(1),
                 "next_constants": In(range(sizes.constants)),
-                "head": In(EPILOGUE),
+                "head": In(epilogue_record(p.overlaps)),
                 "ready": Out(1),
                 "ending": Out(1),
                 "resulting": Out(1),
@@ -145,17 +157,24 @@ class Drain(wiring.Component):
         m.submodules.sequencer = sequencer = DrainSequencer(p)
         m.submodules.constants = constants = ConstantsRam(p, sizes.constants, sizes.ramps)
         m.submodules.extras = extras = self.extras
-        held, step = sequencer.held, sequencer.step
-        swap = delayed(m, step.first, 1, DRAIN_LATENCY - 1)
+        later = OVERLAP_LATENCY if p.overlaps else 0  # until a row is in the order of columns
+        early, swap = sequencer.step, delayed(m, sequencer.step.first, 1, DRAIN_LATENCY - 1)
+        unit = _Unit(
+            delayed(m, self.start, 1, later),
+            delayed(m, self.head, epilogue_record(p.overlaps), later),
+            delayed(m, sequencer.held, epilogue_record(p.overlaps), later),
+            delayed(m, early, step_shape(p), later),
+        )
+        held, step = unit.held, unit.step
         layer = delayed(m, held.layer, LAYER, DRAIN_LATENCY)
         m.d.comb += [
             sequencer.start.eq(self.start),
             sequencer.record.eq(self.head),
             self.ending.eq(sequencer.ending),
             self.resulting.eq(delayed(m, sequencer.ending, 1, sizes.latency)),
-            self.drain.eq(step.drains),
-            self.drain_half.eq(held.half),
-            self.drain_address.eq(step.address),
+            self.drain.eq(early.drains),
+            self.drain_half.eq(sequencer.held.half),
+            self.drain_address.eq(early.address),
             constants.write.eq(self.constants),
             constants.there.eq(self.there),
             constants.first.eq(self.next_constants),
@@ -167,17 +186,21 @@ class Drain(wiring.Component):
             extras.half.eq(held.extras),
             extras.bits.eq(held.texel),
         ]
+        sums, columns = self.drained, constants.active
+        if p.overlaps:
+            sums, columns = self._overlapped(m, sequencer, constants, swap)
         texels = [Value.cast(extras.values[column]) for column in range(p.columns)]
         if sizes.ramps:
             m.submodules.ramps = ramps = Ramps(p)
             m.d.comb += [
                 ramps.swap.eq(swap),
                 ramps.ramps.eq(constants.ramps),
-                ramps.moves.eq(delayed(m, step.valid, 1, DRAIN_LATENCY)),
-                ramps.line_ends.eq(delayed(m, step.line_ends, 1, DRAIN_LATENCY)),
+                ramps.moves.eq(delayed(m, early.valid, 1, DRAIN_LATENCY)),
+                ramps.line_ends.eq(delayed(m, early.line_ends, 1, DRAIN_LATENCY)),
             ]
             rising = delayed(m, held.ramp, 1, DRAIN_LATENCY)
-            texels = [Mux(rising, ramps.values[i], texel) for i, texel in enumerate(texels)]
+            risen = [delayed(m, value, value.shape(), later) for value in ramps.values]
+            texels = [Mux(rising, risen[i], texel) for i, texel in enumerate(texels)]
         valid = delayed(m, step.drains, 1, DRAIN_LATENCY + sizes.lane_latency)
         turn = delayed(m, step.turn, step.turn.shape(), DRAIN_LATENCY)
         if sizes.residuals:
@@ -200,9 +223,9 @@ class Drain(wiring.Component):
                 column = one * p.lanes + number
                 with m.If(turn >= one):
                     m.d.comb += [
-                        lane.sum.eq(self.drained[column]),
+                        lane.sum.eq(sums[column]),
                         lane.texel.eq(texels[column]),
-                        lane.column.eq(constants.active[column]),
+                        lane.column.eq(columns[column]),
                     ]
                     if sizes.residuals:
                         m.d.comb += lane.residual.eq(residuals.values[column])
@@ -216,10 +239,51 @@ class Drain(wiring.Component):
             for one in range(p.drain_turns)
             for value in values
         ]
-        self._places(m, sequencer, Cat(made))
+        self._places(m, unit, Cat(made))
         return m
 
-    def _places(self, m: Module, sequencer: DrainSequencer, values: Cat) -> None:
+    def _overlapped(
+        self, m: Module, sequencer: DrainSequencer, constants: ConstantsRam, swap: Value
+    ) -> tuple[data.View, Sequence[data.View]]:
+        """Sums and constants of columns, where outputs of a column are of several phases."""
+        p, step, record = self.p, sequencer.step, self.head.overlap
+        m.submodules.overlap = rows = OverlapRows(p)
+        m.d.comb += [
+            self.clear.eq(step.valid),
+            rows.start.eq(self.start),
+            rows.record.eq(record),
+            rows.held.eq(sequencer.held.overlap),
+            rows.step.eq(step),
+            rows.drained.eq(self.drained),
+        ]
+        swaps = delayed(m, swap, 1, OVERLAP_LATENCY)
+        phases = [constants]
+        for number in range(1, PHASES):
+            m.submodules[f"constants_{number}"] = more = ConstantsRam(
+                p, self.sizes.constants, ramps=False
+            )
+            m.d.comb += [
+                more.write.eq(self.constants),
+                more.there.eq(self.there),
+                more.first.eq(self.next_constants + number * p.columns),
+                more.start.eq(self.start),
+                more.swap.eq(swap),
+            ]
+            phases.append(more)
+        phase = delayed(m, rows.phase, 2, DRAIN_LATENCY + OVERLAP_LATENCY)
+        columns = []
+        for column in range(p.columns):
+            made, actives = Signal(COLUMN), []
+            for number, one in enumerate(phases):
+                active = Signal(COLUMN, name=f"active_{number}_{column}")
+                with m.If(swaps):
+                    m.d.sync += active.eq(one.active[column])
+                actives.append(active)
+            m.d.comb += [made.eq(actives[0]), made.factor.eq(_chosen(actives, phase).factor)]
+            columns.append(made)
+        return rows.sums, columns
+
+    def _places(self, m: Module, drained: "_Unit", values: Cat) -> None:
         """Addresses wait for their values."""
         p, sizes = self.p, self.sizes
         later = DRAIN_LATENCY + sizes.lane_latency
@@ -234,10 +298,10 @@ class Drain(wiring.Component):
         )
         for unit, name in ((outputs, "place"), (places, "result")):
             m.d.comb += [
-                unit.start.eq(self.start),
-                unit.record.eq(self.head[name]),
-                unit.held.eq(sequencer.held[name]),
-                unit.step.eq(sequencer.step),
+                unit.start.eq(drained.start),
+                unit.record.eq(drained.record[name]),
+                unit.held.eq(drained.held[name]),
+                unit.step.eq(drained.step),
             ]
         target = target_shape(p, sizes.bank_words)
         runs = runs_shape(sizes.result_words)
@@ -252,3 +316,24 @@ class Drain(wiring.Component):
             results.store.eq(self.store),
         ]
         wiring.connect(m, wiring.flipped(self.sent), results.sent)
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """The unit that is drained: it starts with ``record``; ``held`` and ``step`` of a cycle."""
+
+    start: Value
+    record: data.View
+    held: data.View
+    step: data.View
+
+
+def _chosen(actives: Sequence[data.View], phase: Value) -> data.View:
+    """Of as many phases as a power of two."""
+    made = list(actives)
+    for level in range(len(phase)):
+        made = [
+            data.View(COLUMN, Mux(phase[level], b.as_value(), a.as_value()))
+            for a, b in zip(made[::2], made[1::2], strict=True)
+        ]
+    return made[0]

@@ -79,6 +79,31 @@ its columns' ``constants``; code of the bits of ``texel`` biases, which lie in h
 ``ramp`` in their place; a ``residual`` with its zero point, in that half of its memory.
 """
 
+OVERLAP = data.StructLayout(
+    {
+        "on": 1,
+        "line": 2,
+        "pixels": 2,
+        "threes": 1,
+        "phased": 1,
+        "carried": COORDINATE_BITS,
+        "kept": COORDINATE_BITS,
+        "address": COORDINATE_BITS,
+    }
+)
+"""If ``on``, a raster place is a row of banks in which overlaps were added: 2^``pixels`` outputs of
+as many channels as have room, or of ``threes``; ``line``: output row of the first, mod 4;
+``phased``: constants are those of the phase of an output's row and, of a single pixel, column. What
+was carried is added to the first ``carried`` lines; those from ``kept`` on are carried on. Either
+begin at ``address``.
+"""
+
+
+def epilogue_record(overlaps: bool) -> data.StructLayout:
+    """What an epilogue drains; of a machine that adds where outputs overlap, how, too."""
+    return data.StructLayout({**EPILOGUE.members, "overlap": OVERLAP}) if overlaps else EPILOGUE
+
+
 STORE = data.StructLayout(
     {"dram": 32, "row_bytes": 16, "rows": 12, "pitch": 16, "half": 1, "tens": 1, "engine": 1}
 )

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.counters import Count
-from esca.accelerator.rtl.drain_records import EPILOGUE
+from esca.accelerator.rtl.drain_records import epilogue_record
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.streams import COORDINATE_BITS
 
@@ -39,8 +39,8 @@ class DrainSequencer(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
-                "record": In(EPILOGUE),
-                "held": Out(EPILOGUE),
+                "record": In(epilogue_record(p.overlaps)),
+                "held": Out(epilogue_record(p.overlaps)),
                 "step": Out(step_shape(p)),
                 "ending": Out(1),
                 "alarm": Out(1),

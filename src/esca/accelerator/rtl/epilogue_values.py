@@ -6,8 +6,11 @@ from esca.accelerator.constants import LayerConstants
 from esca.accelerator.hardware.formats import FORMATS, format_of, row_words
 from esca.accelerator.hardware.unit_drain import unit_drain
 from esca.accelerator.mappings import Tiling
+from esca.accelerator.overlap import KERNEL, overlap_banks
+from esca.accelerator.plan import drained_lines
+from esca.accelerator.reads import power_above
 from esca.accelerator.rtl.column_constants import NO_FACTOR, factor_values
-from esca.accelerator.rtl.drain_records import PLACE, RESULT
+from esca.accelerator.rtl.drain_records import OVERLAP, PLACE, RESULT
 from esca.accelerator.rtl.place_results import slots
 from esca.accelerator.rtl.records import unpack
 from esca.accelerator.unit_outputs import Raster
@@ -30,6 +33,27 @@ def layer_values(constants: LayerConstants) -> Values:
         "guard": scalars["guard"],
         "zero": scalars["zero"],
         "top": scalars["top"],
+    }
+
+
+def overlap_values(tiling: Tiling, part: Part, raster: Raster) -> Values:
+    """How a unit's rows of banks are drained, in which overlaps were added."""
+    if tiling.mapping != "scatter":
+        return dict.fromkeys(OVERLAP.members, 0)
+    layer, drained = tiling.layer, unit_drain(tiling, part, raster)
+    banks = overlap_banks(layer, tiling.array.columns)
+    (p,) = tiling.passes
+    carried = drained_lines(layer, (raster[0] - 1, raster[0], 0, 0))[1] if raster[0] else 0
+    group = part[1] // p.together
+    return {
+        "on": 1,
+        "line": drained.first[0] % KERNEL,
+        "pixels": power_above(banks.pixels),
+        "threes": int(banks.channels < banks.together),
+        "phased": layer.stride - 1,
+        "carried": max(0, carried - drained.first[0]),
+        "kept": drained.complete - drained.first[0],
+        "address": group * banks.carried_lines(layer) * drained.length,
     }
 
 

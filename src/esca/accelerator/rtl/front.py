@@ -1,6 +1,6 @@
 """The front end: from an instruction's record to a row of inputs a cycle for the array."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,9 +11,10 @@ from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.centre import CENTRE_LATENCY, Centre, offers_shape
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.params import Parameters
+from esca.accelerator.rtl.patch_places import PATCH_LATENCY, PatchPlaces, patch_shape
 from esca.accelerator.rtl.route import ROUTE_LATENCY, Route
 from esca.accelerator.rtl.sequencer import Sequencer
-from esca.accelerator.rtl.streams import STREAM
+from esca.accelerator.rtl.streams import STREAM, array_record
 from esca.accelerator.rtl.window import QUARTERS, WINDOW_LATENCY, Window, picks_shape
 
 assert FRONT_LATENCY == WINDOW_LATENCY + READ_LATENCY + ROUTE_LATENCY + CENTRE_LATENCY
@@ -26,15 +27,18 @@ class Front(wiring.Component):
 
     A row that belongs to some cycle is in ``offers``, with its ``token``, ``FRONT_LATENCY`` cycles
     later, and ``swap`` is set one cycle before the first row of every tile; ``head`` in the very
-    cycle of such a row. ``other``, ``other_words``: the second port of the activations.
+    cycle of such a row; ``patch``, where overlaps are added, comes with the token. ``other``,
+    ``other_words``: the second port of the activations.
     """
 
     def __init__(self, p: Parameters, words: int) -> None:
         self.p, self.depth = p, words
+        patch = {"patch": Out(patch_shape(p))} if p.overlaps else {}
         super().__init__(
             {
+                **patch,
                 "start": In(1),
-                "record": In(STREAM),
+                "record": In(array_record(p.overlaps)),
                 "ending": Out(1),
                 "head": Out(1),
                 "alarm": Out(1),
@@ -61,7 +65,7 @@ class Front(wiring.Component):
             self.head.eq(sequencer.row.head),
             self.alarm.eq(sequencer.alarm | window.alarm),
             window.row.eq(sequencer.row),
-            window.held.eq(sequencer.held),
+            window.held.eq(Value.cast(sequencer.held)[: STREAM.size]),
             activations.addresses.eq(window.addresses),
             activations.other.eq(self.other),
             self.other_words.eq(activations.other_words),
@@ -69,6 +73,14 @@ class Front(wiring.Component):
             route.picks.eq(delayed(m, window.picks, picks_shape(p), READ_LATENCY)),
         ]
         self._beside(m, sequencer)
+        if p.overlaps:
+            patches = place(m, platform, "patches", "patches", PatchPlaces, p)
+            later = FRONT_LATENCY - PATCH_LATENCY
+            m.d.comb += [
+                patches.row.eq(sequencer.row),
+                patches.held.eq(sequencer.held.patch),
+                self.patch.eq(delayed(m, patches.patch, patch_shape(p), later)),
+            ]
         self._centres(m, platform, sequencer, route)
         return m
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from esca.accelerator.config import AcceleratorConfig, ArrayMode
 from esca.accelerator.hardware.latencies import element_latency
+from esca.accelerator.overlap import COLUMNS
 from esca.errors import EscaError
 
 SMALL_MODES = (1, 2, 4)
@@ -44,6 +45,13 @@ class Parameters:
     lanes: int
     composed: bool = True
     products: int = 4
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether sums are added where outputs overlap, as only centred activations may be: how
+        many taps an output has differs at the borders.
+        """
+        return self.centred
 
     @property
     def digits(self) -> int:
@@ -111,6 +119,11 @@ def parameters(config: AcceleratorConfig) -> Parameters:
         raise EscaError(f"{where}array.mux_width is {array.mux_width}, expected 1, 2 or 4")
     if array.rows < 4 or array.rows & (array.rows - 1):
         raise EscaError(f"{where}array.rows is {array.rows}, expected a power of two from 4 on")
+    if "scatter" in config.mappings and array.columns not in COLUMNS:
+        raise EscaError(
+            f"{where}array.columns is {array.columns}, expected one of {COLUMNS} with scatter "
+            "among mappings"
+        )
     return Parameters(
         array.rows,
         array.columns,

@@ -12,9 +12,11 @@ from esca.accelerator.rtl.feed import Feed
 from esca.accelerator.rtl.feed_record import feed_record
 from esca.accelerator.rtl.front import Front
 from esca.accelerator.rtl.modules import place
+from esca.accelerator.rtl.overlap_add import OverlapAdd
 from esca.accelerator.rtl.params import SUM_BITS, Parameters
+from esca.accelerator.rtl.patch_places import patch_shape
 from esca.accelerator.rtl.ring import Ring, write_shape
-from esca.accelerator.rtl.streams import STREAM
+from esca.accelerator.rtl.streams import array_record
 
 
 class Path(wiring.Component):
@@ -24,14 +26,14 @@ class Path(wiring.Component):
     first weights in place.
 
     ``weights``: words for the weight ring. ``other``, ``other_words``: the second port of the
-    activations. ``drain``: as the accumulators have it. ``words`` of a sub-bank, ``rows`` of the
-    weight ring, ``bus_bytes`` of the memory port.
+    activations. ``drain``, ``clear``: as the accumulators have them. ``words`` of a sub-bank,
+    ``rows`` of the weight ring, ``bus_bytes`` of the memory port.
     """
 
     def __init__(self, p: Parameters, words: int, rows: int, bus_bytes: int) -> None:
         self.p, self.words, self.rows, self.bus_bytes = p, words, rows, bus_bytes
-        jobs: dict[str, object] = {}
-        for name, record in (("array", STREAM), ("feed", feed_record(p.columns))):
+        jobs: dict[str, object] = {"clear": In(1)} if p.overlaps else {}
+        for name, record in (("array", array_record(p.overlaps)), ("feed", feed_record(p.columns))):
             jobs |= {f"{name}_start": In(1), f"{name}_record": In(record)}
             jobs |= {f"{name}_ending": Out(1), f"{name}_resulting": Out(1)}
         super().__init__(
@@ -51,12 +53,19 @@ class Path(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """The parts, and the token's way beside the data."""
         p, m = self.p, Module()
-        latency = array_latency(p.rows, p.columns, p.digits)
+        latency = array_latency(p.rows, p.columns, p.digits, p.overlaps)
         front = place(m, platform, "front", "front", Front, p, self.words)
         feed = place(m, platform, "feed", "feed", Feed, p, self.rows, FRONT_LATENCY)
         ring = place(m, platform, "ring", "ring", Ring, p, self.rows, self.bus_bytes)
         array = place(m, platform, "array", "array", Array, p)
-        sums = place(m, platform, "accumulators", "accumulators", Accumulators, p)
+        made = OverlapAdd if p.overlaps else Accumulators
+        sums = place(m, platform, "accumulators", "accumulators", made, p)
+        ahead = p.array_latency - TOKEN_LEAD
+        if p.overlaps:
+            m.d.comb += [
+                sums.patch.eq(delayed(m, front.patch, patch_shape(p), ahead)),
+                sums.clear.eq(self.clear),
+            ]
         m.d.comb += [
             front.start.eq(self.array_start),
             front.record.eq(self.array_record),
@@ -73,7 +82,7 @@ class Path(wiring.Component):
             array.start.eq(feed.first),
             array.last.eq(feed.last),
             array.held.eq(feed.held),
-            sums.token.eq(delayed(m, front.token, token_shape(p), p.array_latency - TOKEN_LEAD)),
+            sums.token.eq(delayed(m, front.token, token_shape(p), ahead)),
             sums.sums.eq(array.sums),
             sums.drain.eq(self.drain),
             sums.drain_half.eq(self.drain_half),

@@ -19,13 +19,19 @@ from esca.accelerator.rtl.drain import drain_sizes
 from esca.accelerator.rtl.encode import DramPlaces, Payload
 from esca.accelerator.rtl.engine_program import EngineProgram
 from esca.accelerator.rtl.engine_sizes import engine_sizes
-from esca.accelerator.rtl.epilogue_values import NO_PLACE, NO_RESULT, layer_values, result_values
+from esca.accelerator.rtl.epilogue_values import (
+    NO_PLACE,
+    NO_RESULT,
+    layer_values,
+    overlap_values,
+    result_values,
+)
 from esca.accelerator.rtl.linear import linear_sizes
 from esca.accelerator.rtl.linear_program import LinearProgram
 from esca.accelerator.rtl.load_rows import check_loaded
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.residual_rows import check_residual, residual_rows
-from esca.accelerator.rtl.streams import stream_values
+from esca.accelerator.rtl.streams import patch_values, stream_values
 from esca.accelerator.rtl.texel_rows import texel_rows
 from esca.accelerator.rtl.weight_program import ProgramWeights
 from esca.errors import EscaError
@@ -154,7 +160,10 @@ class Payloads:
         layout = self._layout(made.layer, step.layer.input.name)
         reads = self._reads(made.layer)[made.part[0]]
         zero = step.constants.scalars["source_zero"]
-        return stream_values(step.tiling, reads, layout, made.raster, zero, made.half)
+        stream = stream_values(step.tiling, reads, layout, made.raster, zero, made.half)
+        if self.p.overlaps:
+            stream["patch"] = patch_values(step.tiling, made.part, made.raster)
+        return stream
 
     def _store(self, made: Instruction) -> dict[str, Any]:
         tensor = self.program.steps[made.layer].layer.output
@@ -198,7 +207,11 @@ class Payloads:
             )
         if made.extras >= 0 and step.layer.texel_bias_bits:
             texel = stored_code(step.layer.texel_bias_bits[0])
+        overlap: Payload = {}
+        if self.p.overlaps:
+            overlap = {"overlap": overlap_values(tiling, made.part, made.raster)}
         return {
+            **overlap,
             "lines": drained.lines,
             "length": drained.length,
             "half": made.half,

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from esca.accelerator.rtl.counters import Count, count_nested
 from esca.accelerator.rtl.params import Parameters
-from esca.accelerator.rtl.streams import COORDINATE_BITS, STREAM
+from esca.accelerator.rtl.streams import COORDINATE_BITS, STREAM, array_record
 
 
 def row_shape(p: Parameters) -> data.StructLayout:
@@ -41,9 +41,9 @@ class Sequencer(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
-                "record": In(STREAM),
+                "record": In(array_record(p.overlaps)),
                 "row": Out(row_shape(p)),
-                "held": Out(STREAM),
+                "held": Out(array_record(p.overlaps)),
                 "ending": Out(1),
                 "alarm": Out(1),
             }

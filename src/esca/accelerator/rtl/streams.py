@@ -11,9 +11,12 @@ from amaranth.lib import data
 
 from esca.accelerator.layout import Layout
 from esca.accelerator.mappings import Tiling
+from esca.accelerator.overlap import KERNEL, overlap_banks
+from esca.accelerator.plan import drained_lines
 from esca.accelerator.reads import SLOTS, AxisReads, PassReads, power_above
 from esca.accelerator.rtl.records import LAYOUT
 from esca.accelerator.unit_outputs import Raster
+from esca.accelerator.weights import Part
 from esca.errors import EscaError
 
 COORDINATE_BITS = 12
@@ -57,6 +60,55 @@ STREAM = data.StructLayout(
 ``deep`` tiles a group of slots; cycles of each tile; the map's ``zero`` point; ``half`` of the
 accumulators.
 """
+
+PATCH = data.StructLayout(
+    {
+        "on": 1,
+        "double": 1,
+        "first": signed(COORDINATE_BITS + 2),
+        "padding": 3,
+        "lines": COORDINATE_BITS,
+        "width": COORDINATE_BITS,
+        "length": COORDINATE_BITS,
+        "pixels": 2,
+        "turn_y": 2,
+        "turn_x": 2,
+    }
+)
+"""If ``on``, products of an input belong to several outputs: the first of a tile's taps at input
+(y, x) to line ``first + y`` and place ``x - padding``, where steps of the input are ``double``
+ones. Of these lines the first ``lines`` are there, of ``width`` outputs each; they are ``length``
+rows of accumulators apart, with 2^``pixels`` outputs in each. ``turn_y``, ``turn_x``: bank of line
+0 and place 0.
+"""
+
+
+def array_record(overlaps: bool) -> data.StructLayout:
+    """What an array streams; of a machine that adds where outputs overlap, where it goes, too."""
+    return data.StructLayout({**STREAM.members, "patch": PATCH}) if overlaps else STREAM
+
+
+def patch_values(tiling: Tiling, part: Part, raster: Raster) -> dict[str, Any]:
+    """Fields of :data:`PATCH`: where a tile's products go."""
+    if tiling.mapping != "scatter":
+        return dict.fromkeys(PATCH.members, 0)
+    layer, (p,) = tiling.layer, tiling.passes
+    banks = overlap_banks(layer, tiling.array.columns)
+    channel, tap = divmod(p.first_columns[part[1]], p.group)
+    done, end = drained_lines(layer, raster)
+    turn_y, turn_x = banks.turn(channel % banks.together)
+    return {
+        "on": 1,
+        "double": layer.stride - 1,
+        "first": tap // KERNEL - layer.padding - done,
+        "padding": layer.padding,
+        "lines": end - done,
+        "width": layer.output.width,
+        "length": banks.length(layer.output.width),
+        "pixels": power_above(banks.pixels),
+        "turn_y": (done + turn_y) % KERNEL,
+        "turn_x": turn_x,
+    }
 
 
 def stream_values(

@@ -111,6 +111,7 @@ class Top(wiring.Component):
             path.drain_half.eq(drain.drain_half),
             path.drain_address.eq(drain.drain_address),
             drain.drained.eq(path.drained),
+            *([path.clear.eq(drain.clear)] if p.overlaps else []),
             drain.constants.eq(self.constants),
             drain.store.eq(payload["stores"]),
             dma.start.eq(Cat(start[queue.name] for queue in moved)),
