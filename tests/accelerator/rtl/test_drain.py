@@ -144,7 +144,7 @@ def test_what_the_drain_is_not_made_for(layer, config):
     ],
 )
 def test_configurations_that_are_refused(part, changed, message):
-    config = load_config("edge-8x8")
+    config = replace(load_config("edge-8x8"), mappings=("compressed", "phases"))
     assert drain_sizes(config) == DrainSizes(8, 2048, 4096, 16, 16384, 16, 1024)
     with pytest.raises(EscaError, match=message):
         drain_sizes(replace(config, **{part: replace(getattr(config, part), **changed)}))
