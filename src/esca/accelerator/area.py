@@ -19,6 +19,7 @@ from esca.accelerator.structure import (
     SCALE_BITS,
     SLOPE_BITS,
     TEXTURE_CHANNELS,
+    carried_bytes,
     operand_bits,
     small_products,
     switched_shifts,
@@ -142,7 +143,7 @@ def gate_counts(config: AcceleratorConfig) -> dict[Block, Gates]:
     for name, size in (
         ("weight_buffer", buffers.weight_bytes),
         ("activation_buffer", buffers.activation_bytes),
-        ("accumulators", buffers.accumulator_bytes),
+        ("accumulators", buffers.accumulator_bytes + carried_bytes(config)),
         ("output_buffer", buffers.output_bytes),
     ):
         counts[name] = Gates(sram_bit=8 * size)  # type: ignore[index]

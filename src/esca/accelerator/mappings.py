@@ -227,7 +227,7 @@ def tile_layer(
     axes, group = _axes(layer, mapping, block)
     packed = _macs_per_pe(layer, config)
     along_columns = mapping == "scatter"
-    together = _tiles_together(layer, config, group) if along_columns else 1
+    together = _tiles_together(layer, config, axes[0], group) if along_columns else 1
     passes = tuple(
         Pass(
             y,
@@ -265,15 +265,20 @@ def _macs_per_pe(layer: WorkLayer, config: AcceleratorConfig) -> int:
     return macs
 
 
-def _tiles_together(layer: WorkLayer, config: AcceleratorConfig, group: int) -> int:
+def _tiles_together(
+    layer: WorkLayer, config: AcceleratorConfig, axes: tuple[Axis, Axis], group: int
+) -> int:
     """Tiles of outputs of ``scatter`` that are drained together: those of a channel, or of the
     channels in a row of banks.
     """
     array = config.array
     if not config.buffers.banked:
         return ceil(group / (array.columns * array.macs(layer.array_mode)))
+    where = f"layer {layer.name!r}: mapping scatter is built"
     if _macs_per_pe(layer, config) > 1:
-        raise EscaError(f"layer {layer.name!r}: mapping scatter is built for 8 x 8 products alone")
+        raise EscaError(f"{where} for 8 x 8 products alone")
+    if any((axis.tap < 0).any() for axis in axes):  # whole words of weights are kept
+        raise EscaError(f"{where} where every tap of the kernel has an output")
     banks = overlap_banks(layer, array.columns)
     return banks.channel_tiles * banks.together
 

@@ -70,6 +70,14 @@ def read_port_bytes(config: AcceleratorConfig) -> int:
     return config.array.rows * BANK_PORT_BYTES
 
 
+def carried_bytes(config: AcceleratorConfig) -> int:
+    """Bytes of the memory of sums that wait for inputs below: as deep as half of the accumulators,
+    where hardware adds overlaps.
+    """
+    adds = config.buffers.banked and "scatter" in config.mappings
+    return config.buffers.accumulator_bytes // 2 if adds else 0
+
+
 def bank_bytes(config: AcceleratorConfig) -> dict[str, float]:
     """Size of one bank of each buffer: as many banks as its engine reads words of 8 bytes a cycle.
 

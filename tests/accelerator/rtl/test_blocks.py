@@ -29,11 +29,15 @@ def test_an_element_is_said_as_it_is(preset, element):
     assert blocks(load_config(preset))["array"].facts[0] == element
 
 
-def test_a_units_way_takes_what_array_and_epilogue_take():
-    config = load_config("ecp5-8x8")
+@pytest.mark.parametrize(("preset", "overlaps"), [("ecp5-8x8", False), ("scatter-8x8", True)])
+def test_a_units_way_takes_what_array_and_epilogue_take(preset, overlaps):
+    config = load_config(preset)
     cycles = sum(stage.cycles for stage in unit_stages(config))
-    wanted = array_latency(8, 8, parameters(config).digits) + config.engines.epilogue_latency_cycles
-    assert cycles == wanted
+    latency = array_latency(8, 8, parameters(config).digits, overlaps)
+    assert cycles == latency + config.engines.epilogue_latency_cycles
+    carried = config.buffers.accumulator_bytes // 2 if overlaps else 0
+    accumulators = blocks(config)["accumulators"]
+    assert accumulators.memory_bytes == config.buffers.accumulator_bytes + carried
 
 
 def test_ways_lead_from_block_to_block(tmp_path):

@@ -6,6 +6,7 @@ from typing import Literal
 
 from esca.accelerator.config import AcceleratorConfig
 from esca.accelerator.hardware.jobs import bus_bytes
+from esca.accelerator.hardware.latencies import OVERLAP_LATENCY, TURN_LATENCY
 from esca.accelerator.layout import SUB_BANKS
 from esca.accelerator.rtl.activations import READ_LATENCY, WORD_BITS, bank_words
 from esca.accelerator.rtl.assemble import ASSEMBLE_LATENCY
@@ -19,6 +20,7 @@ from esca.accelerator.rtl.params import SUM_BITS, Parameters, parameters
 from esca.accelerator.rtl.ring import ring_rows, row_bytes
 from esca.accelerator.rtl.route import ROUTE_LATENCY
 from esca.accelerator.rtl.window import WINDOW_LATENCY
+from esca.accelerator.structure import carried_bytes
 
 BlockName = Literal[
     "supply",
@@ -92,8 +94,12 @@ def blocks(config: AcceleratorConfig) -> Mapping[BlockName, Block]:
         "feed": Block("Weight feed", ("a row of the array a cycle", "one tile ahead")),
         "accumulators": Block(
             "Accumulators",
-            (f"{p.columns} banks x 2 halves", f"{p.half_rows:,} x {SUM_BITS} bit"),
-            2 * p.columns * p.half_rows * SUM_BITS // 8,
+            (
+                f"{p.columns} banks x 2 halves",
+                f"{p.half_rows:,} x {SUM_BITS} bit",
+                *(["overlaps added, carried"] if p.overlaps else []),
+            ),
+            config.buffers.accumulator_bytes + carried_bytes(config),
         ),
         "epilogue": Block(
             "Epilogue",
@@ -151,7 +157,9 @@ def unit_stages(config: AcceleratorConfig) -> tuple[Stage, ...]:
         Stage("down the rows", p.rows - 1),
         Stage("element", p.pe_latency),
         Stage("along the columns", p.columns),
+        *([Stage("to their banks", TURN_LATENCY)] if p.overlaps else []),
         Stage("sums read", DRAIN_LATENCY),
+        *([Stage("into order", OVERLAP_LATENCY)] if p.overlaps else []),
         Stage("lane", sizes.lane_latency),
         Stage("outputs joined", ASSEMBLE_LATENCY),
         Stage("bank written", FIRST_LATENCY),

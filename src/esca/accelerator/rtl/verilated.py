@@ -25,8 +25,9 @@ _OPTIONS = (
     *("--output-split", "20000", "-Wno-fatal", "-Wno-lint", "-Wno-style"),
     *("--x-assign", "unique", "--x-initial", "unique"),
 )
-_RESET_CYCLES = 64
-"""Longer than any pipeline: their registers have no reset, and what they begin with has to run out.
+_RESET_CYCLES = 1 << 14
+"""Longer than any pipeline: their registers have no reset, and what they begin with has to run out;
+and than accumulators take that become 0 row by row.
 """
 _MOST_WORDS = 1 << 12
 """More than a design has words of inputs."""
