@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.accelerator.rtl.front_data import record_fields
+from tests.accelerator.test_overlap import banked
 
 from esca.accelerator.hardware.latencies import OVERLAP_LATENCY, TURN_LATENCY
 from esca.accelerator.mappings import tile_layer
@@ -20,10 +22,8 @@ from esca.accelerator.rtl.overlap_rows import OverlapRows
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.patch_places import PATCH_LATENCY, PatchPlaces
 from esca.accelerator.rtl.streams import patch_values
-from tests.accelerator.rtl.front_data import record_fields
-from tests.accelerator.test_overlap import banked
 
-ROWS = 24
+ROWS = 128
 
 
 def sizes(columns: int) -> Parameters:
@@ -120,7 +120,7 @@ def test_products_go_where_the_geometry_says(layer, columns, channels, stride):
     banks = overlap_banks(made, columns)
     channel, tap = divmod(tiling.passes[0].first_columns[tile.part[1]], KERNEL**2)
     low, high = drained_lines(made, tile.raster)
-    wanted = np.zeros((ROWS * 4, columns), np.int64)
+    wanted = np.zeros((ROWS, columns), np.int64)
     for at in range(len(y)):
         for column in range(columns):
             tap_y, tap_x = divmod(tap + column, KERNEL)
@@ -128,34 +128,86 @@ def test_products_go_where_the_geometry_says(layer, columns, channels, stride):
             if low <= out_y < high and 0 <= out_x < made.output.width:
                 row = (out_y - low) * banks.length(made.output.width) + out_x // banks.pixels
                 wanted[row, banks.bank(out_y, out_x, channel)] += sums[at, column]
-    assert not wanted[ROWS:].any() or high * banks.length(made.output.width) > ROWS
-    np.testing.assert_array_equal(drained, wanted[: len(drained)])
+    np.testing.assert_array_equal(drained, wanted)
 
 
 def stream(p, patches, sums):
     """All rows of banks, after a stream of rows with patches (as ports have them) and sums."""
-    count, depth = len(sums), 1 << 7
-    p = Parameters(p.rows, p.columns, False, 1, True, depth, p.columns)
+    count = len(sums)
     drains = count + TOKEN_LEAD + p.columns + TURN_LATENCY + 6
-    total = drains + depth + 6
+    total = drains + ROWS + 6
     skewed = np.zeros((total, p.columns), np.int64)
     for column in range(p.columns):
         skewed[TOKEN_LEAD + column :][:count, column] = sums[:, column]
     valid, drain, address = np.zeros((3, total), np.int64)
     valid[:count] = 1
-    drain[drains : drains + depth], address[drains : drains + depth] = 1, np.arange(depth)
+    drain[drains : drains + ROWS], address[drains : drains + ROWS] = 1, np.arange(ROWS)
     padded = {
         name: np.pad(one, ((0, total - count), *[(0, 0)] * (one.ndim - 1)))
         for name, one in patches.items()
     }
-    out = deep(p.columns).run(
+    out = simulated(OverlapAdd, p.columns).run(
         total, token__valid=valid, sums=skewed, drain=drain, clear=drain, drain_address=address,
         **padded,
     )  # fmt: skip
     assert not out["alarm"].any()
-    return out["drained"][drains + DRAINED_LATENCY :][:depth]
+    return out["drained"][drains + DRAINED_LATENCY :][:ROWS]
 
 
-@cache
-def deep(columns):
-    return compiled(OverlapAdd(Parameters(8, columns, False, 1, True, 1 << 7, columns)))
+@pytest.mark.parametrize(("columns", "channels"), SHAPES)
+@pytest.mark.parametrize("turns", [1, 2])
+def test_rows_come_in_the_order_of_columns_with_what_was_carried(columns, channels, turns):
+    """A unit keeps its last lines; the next one, which begins in them, gets them added."""
+    rng = np.random.default_rng(columns + channels)
+    banks = OverlapBanks(columns, channels, min(columns, 1 << (channels - 1).bit_length()))
+    lines, length, kept, first = 5, 4, 2, int(rng.integers(4))
+    values = rng.integers(-(2**20), 2**20, (2, lines, length, columns))
+    cycles = lines * length * turns
+    total = 2 * cycles + 20
+    fields = {
+        "on": 1, "line": first, "pixels": (banks.pixels - 1).bit_length(),
+        "threes": channels == 3 and banks.together == 4, "phased": 1, "address": 3,
+    }  # fmt: skip
+    given = {
+        name: np.zeros(total, np.int64) for name in ("start", "step__valid", "step__line_ends")
+    }
+    held = {f"{side}__{name}": np.zeros(total, np.int64) for side in ("record", "held")
+            for name in (*fields, "carried", "kept")}  # fmt: skip
+    drained = np.zeros((total, columns), np.int64)
+    for number in range(2):
+        begin = 1 + number * cycles
+        record = {
+            **fields, "line": (first + number * (lines - kept)) % KERNEL,
+            "carried": number * kept, "kept": lines - kept if not number else lines,
+        }  # fmt: skip
+        given["start"][begin - 1] = 1
+        for name, value in record.items():
+            held[f"record__{name}"][begin - 1] = value
+            held[f"held__{name}"][begin : begin + cycles] = value
+        for place in range(lines * length):
+            last = begin + place * turns + turns - 1
+            given["step__valid"][last] = 1
+            given["step__line_ends"][last] = place % length == length - 1
+            for turn in range(turns):
+                at = last - turn + DRAINED_LATENCY
+                drained[at] = values[number].reshape(-1, columns)[place]
+    out = simulated(OverlapRows, columns).run(total, drained=drained, **given, **held)
+    later = DRAINED_LATENCY + OVERLAP_LATENCY
+    found = np.zeros((2, lines, length, columns), np.int64)
+    phases = np.zeros((2, lines, length), np.int64)
+    for number in range(2):
+        for place in range(lines * length):
+            last = 1 + number * cycles + place * turns + turns - 1
+            found[number].reshape(-1, columns)[place] = out["sums"][last + later]
+            phases[number].ravel()[place] = out["phase"][last]
+    wanted = np.zeros_like(found)
+    outputs = banks.pixels * min(channels, banks.together)
+    for number, line, place, column in np.ndindex(2, lines, length, outputs):
+        pixel, channel = divmod(column, min(channels, banks.together))
+        y, x = first + number * (lines - kept) + line, place * banks.pixels + pixel
+        bank = banks.bank(y, x, channel)
+        wanted[number, line, place, column] = values[number, line, place, bank]
+        if not column:
+            assert phases[number, line, place] == (y % 2) * 2 + (x % 2 if banks.pixels == 1 else 0)
+    wanted[1, :kept] += wanted[0, lines - kept :]
+    np.testing.assert_array_equal(found[..., :outputs], wanted[..., :outputs])

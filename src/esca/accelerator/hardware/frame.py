@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from esca.accelerator.allocate import RegionKey
 from esca.accelerator.events import simulate
 from esca.accelerator.hardware.bank_turns import BankTurns
+from esca.accelerator.hardware.carried_lines import carried_places
 from esca.accelerator.hardware.cycles import timed_program
 from esca.accelerator.hardware.jobs import HardwareJob, adapted_jobs
 from esca.accelerator.hardware.latencies import CONTROL_CYCLES
@@ -20,13 +21,15 @@ from esca.accelerator.schedule import SERVERS
 @dataclass(frozen=True, eq=False)
 class HardwareFrame:
     """``program``: with one store a chunk (``chunks``) and the cycles that hardware takes; ``jobs``
-    of its instructions, ``layouts`` of what lies in banks.
+    of its instructions, ``layouts`` of what lies in banks; ``carried``: first row of the sums that
+    a layer carries on.
     """
 
     program: MachineProgram
     chunks: Mapping[Chunk, StoredChunk]
     layouts: Mapping[RegionKey, Layout]
     jobs: tuple[HardwareJob, ...]
+    carried: Mapping[int, int]
 
     def starts(self) -> list[int]:
         """Start cycle of every job, with what the banks of activations hold up."""
@@ -45,11 +48,11 @@ class HardwareFrame:
 
 
 def hardware_frame(program: MachineProgram) -> HardwareFrame:
-    """EscaError where maps have no layout in the banks, or sizes are none of a machine that is
-    built.
+    """EscaError where maps have no layout in the banks or carried sums no room, or sizes are none
+    of a machine that is built.
     """
     check_sizes(program.config, (step.engine for step in program.steps))
     whole, chunks = with_whole_stores(program)
     timed = timed_program(whole, chunks)
     jobs = adapted_jobs(timed.instructions, timed.workload, timed.config)
-    return HardwareFrame(timed, chunks, region_layouts(whole), tuple(jobs))
+    return HardwareFrame(timed, chunks, region_layouts(whole), tuple(jobs), carried_places(whole))

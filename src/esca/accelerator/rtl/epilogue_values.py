@@ -36,14 +36,16 @@ def layer_values(constants: LayerConstants) -> Values:
     }
 
 
-def overlap_values(tiling: Tiling, part: Part, raster: Raster) -> Values:
-    """How a unit's rows of banks are drained, in which overlaps were added."""
+def overlap_values(tiling: Tiling, part: Part, raster: Raster, carried: int) -> Values:
+    """How a unit's rows of banks are drained, in which overlaps were added. ``carried``: first row
+    of what its layer carries.
+    """
     if tiling.mapping != "scatter":
         return dict.fromkeys(OVERLAP.members, 0)
     layer, drained = tiling.layer, unit_drain(tiling, part, raster)
     banks = overlap_banks(layer, tiling.array.columns)
     (p,) = tiling.passes
-    carried = drained_lines(layer, (raster[0] - 1, raster[0], 0, 0))[1] if raster[0] else 0
+    reached = drained_lines(layer, (raster[0] - 1, raster[0], 0, 0))[1] if raster[0] else 0
     group = part[1] // p.together
     return {
         "on": 1,
@@ -51,9 +53,9 @@ def overlap_values(tiling: Tiling, part: Part, raster: Raster) -> Values:
         "pixels": power_above(banks.pixels),
         "threes": int(banks.channels < banks.together),
         "phased": layer.stride - 1,
-        "carried": max(0, carried - drained.first[0]),
+        "carried": max(0, reached - drained.first[0]),
         "kept": drained.complete - drained.first[0],
-        "address": group * banks.carried_lines(layer) * drained.length,
+        "address": carried + group * banks.carried_lines(layer) * drained.length,
     }
 
 

@@ -55,6 +55,7 @@ class Payloads:
         program = frame.program
         self.p, self.bus, self.program, self.chunks = p, bus, program, frame.chunks
         self.maps, self.layouts, self.weights, self.places = maps, frame.layouts, weights, places
+        self.carried = frame.carried
         self.tensors = tensor_shapes(program.workload)
         self.sizes = drain_sizes(program.config)
         self.constants, self.first = constant_table(program, p.columns, p.centred)
@@ -209,7 +210,11 @@ class Payloads:
             texel = stored_code(step.layer.texel_bias_bits[0])
         overlap: Payload = {}
         if self.p.overlaps:
-            overlap = {"overlap": overlap_values(tiling, made.part, made.raster)}
+            overlap = {
+                "overlap": overlap_values(
+                    tiling, made.part, made.raster, self.carried.get(made.layer, 0)
+                )
+            }
         return {
             **overlap,
             "lines": drained.lines,
