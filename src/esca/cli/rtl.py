@@ -150,7 +150,7 @@ def power_command(
 
 @app.command("verify")
 def verify_command(
-    programs: Annotated[int, typer.Option(help="How many.")] = 25,
+    programs: Annotated[int, typer.Option(help="How many.")] = 40,
     seed: Annotated[int, typer.Option(help="Of the first program.")] = 0,
     stalls: Annotated[
         bool, typer.Option("--stalls", help="Stall memory at random: only data are compared.")
@@ -177,7 +177,7 @@ def verify_command(
 
     With --avatar each layer of a decoder of random weights, from random integers. Needs a C++
     compiler. Exit code 1 where outputs differ, instructions start in another cycle, an alarm is
-    raised or a layer is refused. JSON keys: `config passed programs coverage holes`, with --avatar
+    raised or a layer is refused. JSON keys: `configs passed programs coverage holes`, with --avatar
     `config passed layers`, each `bits layer values passed refused equal late jobs alarms cycles
     seconds`.
     """
@@ -196,19 +196,25 @@ def verify_command(
         raise EscaError("rtl: --bits goes with --avatar")
     from esca.accelerator.rtl.coverage import coverage, coverage_table, holes
     from esca.accelerator.rtl.engine_records import PARTS
-    from esca.accelerator.rtl.random_programs import random_programs, small_config
+    from esca.accelerator.rtl.random_programs import overlap_config, random_programs, small_config
     from esca.accelerator.rtl.verify import verify
 
-    config = small_config() if preset is None else load_config(preset)
-    machine = _built(config, simulator, unknown, PARTS if preset is None else ())
+    config = None if preset is None else load_config(preset)
+    built = PARTS if config is None else ()
+    machines = {
+        one.name: _built(one, simulator, unknown, built)
+        for one in ((config,) if config else (small_config(), overlap_config()))
+    }
     ran, rows = [], []
     with progress("Running") as update:
         for one in islice(random_programs(config, seed), programs):
+            machine = machines[one.program.config.name]
             found = verify(machine, one.program, one.feeds, one.seed if stalls else None)
             ran.append(one.program)
             rows.append(
                 {
                     "seed": one.seed,
+                    "config": one.program.config.name,
                     "passed": found.passed,
                     "different": list(found.different),
                     "jobs": sum(found.jobs.values()),
@@ -223,7 +229,7 @@ def verify_command(
     failed = [row for row in rows if not row["passed"]]
     emit(
         {
-            "config": config.name,
+            "configs": list(machines),
             "passed": not failed,
             "programs": rows,
             "coverage": {f"{group}: {point}": n for (group, point), n in sorted(counts.items())},

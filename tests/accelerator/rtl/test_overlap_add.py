@@ -40,7 +40,7 @@ def simulated(component, columns):
 def test_a_bank_adds_at_any_address_in_any_cycle(seed, addresses):
     rng = np.random.default_rng(seed)
     cycles, drains = 60, 80
-    total = drains + 2 * addresses + 10
+    total = drains + 2 * addresses + 12
     valid, half, address = np.zeros((3, total), np.int64)
     valid[:cycles] = rng.integers(0, 4, cycles) > 0
     half[:cycles] = rng.integers(0, 2, cycles)
@@ -51,7 +51,8 @@ def test_a_bank_adds_at_any_address_in_any_cycle(seed, addresses):
         wanted[half[cycle], address[cycle]] += sums[cycle + TOKEN_LEAD]
     drain, drain_half, drain_address = np.zeros((3, total), np.int64)
     for number in range(2):  # each half once, and then once more where it was cleared
-        span = slice(drains + number * addresses, drains + (number + 1) * addresses)
+        first = drains + number * (addresses + 2)
+        span = slice(first, first + addresses)
         drain[span], drain_address[span] = 1, np.arange(addresses)
     out = simulated(OverlapBank, 4).run(
         total,
@@ -66,24 +67,25 @@ def test_a_bank_adds_at_any_address_in_any_cycle(seed, addresses):
     )
     begin = drains + DRAINED_LATENCY
     np.testing.assert_array_equal(out["drained"][begin:][:addresses], wanted[0])
-    assert not out["drained"][begin + addresses :][:addresses].any()
+    assert not out["drained"][begin + addresses + 2 :][:addresses].any()
     assert not out["alarm"].any()
     # What the other half holds is 0 for the next example, too.
     drain_half[:] = 1
     rest = {"drain": drain, "clear": drain, "drain_half": drain_half}
     out = simulated(OverlapBank, 4).run(total, **rest, drain_address=drain_address)
     np.testing.assert_array_equal(out["drained"][begin:][:addresses], wanted[1])
-    assert not out["drained"][begin + addresses :][:addresses].any()
+    assert not out["drained"][begin + addresses + 2 :][:addresses].any()
 
 
 def test_alarms():
-    ones = np.ones(8, np.int64)
-    run = simulated(OverlapBank, 4).run
-    assert run(8, token__valid=ones, drain=ones)["alarm"].any()
-    assert run(8, token__valid=ones, drain=ones, clear=ones)["alarm"].any()
-    assert not run(8, token__valid=ones, token__first=ones, drain=ones, drain_half=ones)[
-        "alarm"
-    ].any()
+    ones, cycles = np.ones(8, np.int64), 8
+
+    def alarm(**given):
+        return compiled(OverlapBank(sizes(4))).run(cycles, **given)["alarm"].any()
+
+    assert alarm(token__valid=ones, drain=ones)
+    assert alarm(token__valid=ones, drain=ones, clear=ones)
+    assert not alarm(token__valid=ones, token__first=ones, drain=ones, drain_half=ones)
 
 
 def unit(layer, columns, channels, stride, rng):

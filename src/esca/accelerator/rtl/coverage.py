@@ -9,6 +9,7 @@ import numpy as np
 from esca.accelerator.axes import Axis
 from esca.accelerator.hardware.formats import FORMATS, STORED_BITS, format_of, stored_code
 from esca.accelerator.hardware.region_layouts import region_layouts
+from esca.accelerator.hardware.unit_drain import unit_drain
 from esca.accelerator.isa import Instruction
 from esca.accelerator.layout import Layout
 from esca.accelerator.mappings import Tiling
@@ -19,7 +20,9 @@ BITS = ("w4a4", "w4a8", "w8a4", "w8a8")
 MAPPINGS = ("im2col", "compressed", "phases")
 
 POINTS: Mapping[str, tuple[str, ...]] = {
-    "bits and mapping": tuple(" ".join(pair) for pair in product(BITS, MAPPINGS)),
+    "bits and mapping": (*(" ".join(pair) for pair in product(BITS, MAPPINGS)), "w8a8 scatter"),
+    "outputs side by side, where overlaps are added": ("1", "2", "4"),
+    "sums carried on": ("none", "some"),
     "kernel": tuple(str(n) for n in range(1, 5)),
     "stride": ("1", "2", "3"),
     "border": ("met", "not met"),
@@ -85,11 +88,16 @@ def _unit(program: MachineProgram, made: Instruction) -> Iterator[tuple[str, str
     yield "bits and mapping", f"w{weights}a{activations} {tiling.mapping}"
     yield "kernel", str(max(layer.kernel))
     yield "stride", str(layer.stride)
-    border = _outside(p.y, y0, y1) or _outside(p.x, x0, x1)
+    drained = unit_drain(tiling, made.part, made.raster)
+    missing = bool((p.y.output[y0:y1] < 0).any() or (p.x.output[x0:x1] < 0).any())
+    border, cropped = _outside(p.y, y0, y1) or _outside(p.x, x0, x1), missing
+    if tiling.mapping == "scatter":  # products that go nowhere; outputs beside the map
+        border, cropped = missing, drained.length * drained.step[1] > layer.output.width
+        yield "outputs side by side, where overlaps are added", str(drained.across)
+        carries = drained.complete < drained.first[0] + drained.lines
+        yield "sums carried on", "some" if carries else "none"
     yield "border", "met" if border else "not met"
-    whole = p.tile_columns[made.part[1]] == tiling.array.columns
-    yield "columns", "all" if whole else "some"
-    cropped = (p.y.output[y0:y1] < 0).any() or (p.x.output[x0:x1] < 0).any()
+    yield "columns", "all" if drained.count == tiling.array.columns else "some"
     yield "cropped outputs", "some" if cropped else "none"
     yield from _tiles(tiling, made)
     if (-1, layer.output.name) in program.regions:

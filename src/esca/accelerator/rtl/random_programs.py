@@ -1,4 +1,4 @@
-"""Small random programs that hardware takes, from seeds: chains of convolutions of all kinds, three
+"""Small random programs that hardware takes, from seeds: chains of convolutions of all kinds, four
 of eight of them led to what chance alone hardly makes.
 """
 
@@ -28,9 +28,10 @@ LARGEST_SIDE = 28
 LAST = "last"
 """The last convolution."""
 
-LED = {5: "nibbles", 6: "im2col", 7: "ramp"}
-"""By the remainder of a seed: maps stored as nibbles; pointwise convolutions at w8a8; a last layer
-alone whose bias rises evenly, as it gives the places of samples.
+LED = {4: "overlap", 5: "nibbles", 6: "im2col", 7: "ramp"}
+"""By the remainder of a seed: transposed convolutions whose overlaps are added, where a machine
+does; maps stored as nibbles; pointwise convolutions at w8a8; a last layer alone whose bias rises
+evenly, as it gives the places of samples.
 """
 
 
@@ -41,6 +42,19 @@ def small_config() -> AcceleratorConfig:
     return parse_config(text, "small.yaml")
 
 
+@cache
+def overlap_config() -> AcceleratorConfig:
+    """The same where overlaps are added, with room for what is carried."""
+    config = small_config()
+    buffers = replace(config.buffers, accumulator_bytes=4096, output_bytes=32768)
+    return replace(config, name="overlap-4x4", buffers=buffers, mappings=("scatter",))
+
+
+def config_of(seed: int) -> AcceleratorConfig:
+    """The small machine that is meant for a seed's program."""
+    return overlap_config() if LED.get(seed % 8) == "overlap" else small_config()
+
+
 class RandomProgram(NamedTuple):
     """A program, integers of its input and the ``seed`` that both come from."""
 
@@ -49,11 +63,13 @@ class RandomProgram(NamedTuple):
     feeds: dict[str, Tensor]
 
 
-def random_programs(config: AcceleratorConfig, seed: int) -> Iterator[RandomProgram]:
-    """Without end: programs from ``seed`` on; what hardware refuses is left out."""
+def random_programs(config: AcceleratorConfig | None, seed: int) -> Iterator[RandomProgram]:
+    """Without end: programs from ``seed`` on, for ``config`` or each for the small machine that is
+    meant for it; what hardware refuses is left out.
+    """
     while True:
         try:
-            made = random_program(config, seed)
+            made = random_program(config or config_of(seed), seed)
             hardware_program(made.program)
         except EscaError:
             seed += 1
@@ -65,8 +81,10 @@ def random_programs(config: AcceleratorConfig, seed: int) -> Iterator[RandomProg
 def random_program(config: AcceleratorConfig, seed: int) -> RandomProgram:
     """EscaError where the compiler refuses it."""
     rng, led = np.random.default_rng(seed), LED.get(seed % 8, "")
+    if led == "overlap" and "scatter" not in config.mappings:
+        led = ""
     generator = torch.Generator().manual_seed(seed)
-    graph = _graph(config, rng, generator, led)
+    graph = _graph(config, rng, generator, led, seed)
     feeds = {node.name: torch.randn(2, *node.shape, generator=generator) for node in graph.inputs}
     recipe = Recipe(
         "random",
@@ -78,7 +96,7 @@ def random_program(config: AcceleratorConfig, seed: int) -> RandomProgram:
     ).with_bits(str(rng.choice(BITS)))
     if led == "nibbles":
         recipe = replace(recipe, texture=4)
-    elif led == "im2col":
+    elif led in ("im2col", "overlap"):
         recipe = recipe.with_bits("w8a8")
     quantized = quantize(graph, collect(graph, lambda: [feeds], TexelMaps(), hessians=()), recipe)
     if led == "ramp":
@@ -91,7 +109,11 @@ def random_program(config: AcceleratorConfig, seed: int) -> RandomProgram:
 
 
 def _graph(
-    config: AcceleratorConfig, rng: np.random.Generator, generator: torch.Generator, led: str
+    config: AcceleratorConfig,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+    led: str,
+    seed: int,
 ) -> Graph:
     """x -> texture: one to three convolutions with biases, slopes or neither; as it is ``led``."""
     columns = config.array.columns
@@ -101,8 +123,12 @@ def _graph(
     channels, side = wide, tuple(int(n) for n in rng.integers(*sides, 2))
     if led == "im2col":
         side = tuple(n | 1 for n in side)  # which blocks of several outputs do not fill
+    elif led == "overlap":  # in chunks that carry lines on
+        side = tuple(int(n) for n in rng.integers(4, 10, 2))
     nodes, last = [Node("x", Input(), (), (channels, *side))], "x"
     layers = int(rng.integers(1, 4))
+    if led == "overlap":
+        layers = min(layers, 2)
     for number in range(layers):
         final = number == layers - 1
         out = int(rng.integers(1, 5)) if final else columns * int(rng.integers(1, 3))
@@ -110,6 +136,9 @@ def _graph(
         transposed = bool(rng.integers(2))
         if led == "im2col":
             kernel, stride, padding, transposed, out = 1, 1, 0, False, 2 * columns
+        elif led == "overlap":
+            kernel, stride, padding = 4, 2 if rng.integers(3) else 1, int(rng.integers(3))
+            transposed, out = True, 1 + seed // 8 % 4 if final else out
         elif led:
             out = 2 if final else wide
         made = tuple(_side(n, kernel, stride, padding, transposed) for n in side)
