@@ -139,6 +139,34 @@ BUGS = (
         "((self.resulting, self.ended), (self.ending, self.resulted))",
         "control",
     ),
+    Bug(
+        "a sum that is still on its way to its bank is not added to",
+        "overlap_add",
+        "known = Mux(one, total, known)",
+        "known = Mux(one, held, known)",
+        "overlap_add",
+    ),
+    Bug(
+        "taps are turned to the banks of another line",
+        "patch_places",
+        "line + later.turn_y",
+        "line - later.turn_y",
+        "overlap_add",
+    ),
+    Bug(
+        "what was carried is not added",
+        "overlap_rows",
+        "Mux(adds, more, 0)",
+        "Mux(adds, 0, 0)",
+        "overlap_add",
+    ),
+    Bug(
+        "layers that take turns carry their lines over each other",
+        "../hardware/carried_lines",
+        "max(beside, default=0)",
+        "0 * len(beside)",
+        "overlap_programs",
+    ),
 )
 
 

@@ -10,6 +10,7 @@ from esca.accelerator.rtl.accumulators import Accumulators
 from esca.accelerator.rtl.activations import bank_words
 from esca.accelerator.rtl.array import Array
 from esca.accelerator.rtl.drain import Drain, drain_sizes
+from esca.accelerator.rtl.overlap_add import OverlapAdd
 from esca.accelerator.rtl.params import parameters
 from esca.accelerator.rtl.path import Path
 from esca.accelerator.rtl.requantize import Lane
@@ -24,6 +25,11 @@ def _path(config: AcceleratorConfig) -> wiring.Component:
     return Path(parameters(config), bank_words(config), ring_rows(config), bus_bytes(config))
 
 
+def _accumulators(config: AcceleratorConfig) -> wiring.Component:
+    p = parameters(config)
+    return OverlapAdd(p) if p.overlaps else Accumulators(p)
+
+
 def _drain(config: AcceleratorConfig) -> wiring.Component:
     return Drain(parameters(config), drain_sizes(config))
 
@@ -32,7 +38,7 @@ PARTS: Mapping[str, Callable[[AcceleratorConfig], wiring.Component]] = {
     TOP: Top,
     "path": _path,
     "array": lambda config: Array(parameters(config)),
-    "accumulators": lambda config: Accumulators(parameters(config)),
+    "accumulators": _accumulators,
     "drain": _drain,
     "lane": lambda config: Lane(drain_sizes(config).lane_latency, residuals=False),
 }
