@@ -9,10 +9,13 @@ from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.collisions import uncollided
 from esca.accelerator.rtl.params import Parameters
 from esca.accelerator.rtl.ramps import RAMP
-from esca.accelerator.rtl.requantize import COLUMN
+from esca.accelerator.rtl.requantize import COLUMN, FACTOR
 
 CONSTANTS = data.StructLayout({**{name: f.shape for name, f in COLUMN}, "ramp": RAMP})
 """A column's constants: those of its lane, and its ramp."""
+
+FACTORS = data.StructLayout({"factor": FACTOR})
+"""What of them differs by phase, where a column holds outputs of several."""
 
 
 def constants_write(words: int) -> data.StructLayout:
@@ -28,11 +31,13 @@ class ConstantsRam(wiring.Component):
     ``start``: it starts. ``swap``, three cycles behind: its constants are active from the next
     cycle on; ``ramps``: of those that wait, 0 in a memory without. A unit may start as many cycles
     as there are columns behind the one before, if its record is there; in any case when ``ready``.
-    ``alarm`` where it starts earlier.
+    ``alarm`` where it starts earlier. ``shape``: what is kept of constants, the first of them.
     """
 
-    def __init__(self, p: Parameters, words: int, ramps: bool = True) -> None:
-        self.p, self.words, self._ramps = p, words, ramps
+    def __init__(self, p: Parameters, words: int, shape: data.StructLayout = CONSTANTS) -> None:
+        self.p, self.words, self._shape = p, words, shape
+        self._ramps = "ramp" in shape.members
+        self._active = COLUMN if self._ramps else shape
         super().__init__(
             {
                 "write": In(constants_write(words)),
@@ -40,7 +45,7 @@ class ConstantsRam(wiring.Component):
                 "first": In(range(words)),
                 "start": In(1),
                 "swap": In(1),
-                "active": Out(data.ArrayLayout(COLUMN, p.columns)),
+                "active": Out(data.ArrayLayout(self._active, p.columns)),
                 "ramps": Out(data.ArrayLayout(RAMP, p.columns)),
                 "ready": Out(1),
                 "alarm": Out(1),
@@ -49,8 +54,7 @@ class ConstantsRam(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         """A memory that is read while there is a head whose constants are not all asked for."""
-        m, columns = Module(), self.p.columns
-        shape = CONSTANTS if self._ramps else COLUMN
+        m, columns, shape = Module(), self.p.columns, self._shape
         m.submodules.memory = memory = Memory(shape=shape, depth=self.words, init=[])
         source, target = memory.read_port(), memory.write_port()
         m.d.comb += [
@@ -81,5 +85,7 @@ class ConstantsRam(wiring.Component):
                 m.d.comb += self.ramps[column].eq(waiting[column].ramp)
             with m.If(self.swap):
                 active = self.active[column]
-                m.d.sync += [active[name].eq(waiting[column][name]) for name in COLUMN.members]
+                m.d.sync += [
+                    active[name].eq(waiting[column][name]) for name in self._active.members
+                ]
         return m

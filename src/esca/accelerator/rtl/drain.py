@@ -17,7 +17,7 @@ from esca.accelerator.rtl.activations import accesses_shape, bank_words
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.assemble import ASSEMBLE_LATENCY, Assemble, taken_shape
 from esca.accelerator.rtl.bank_writes import FIRST_LATENCY
-from esca.accelerator.rtl.constants_ram import ConstantsRam, constants_write
+from esca.accelerator.rtl.constants_ram import CONSTANTS, FACTORS, ConstantsRam, constants_write
 from esca.accelerator.rtl.drain_records import STORE, epilogue_record
 from esca.accelerator.rtl.drain_sequencer import DrainSequencer, step_shape
 from esca.accelerator.rtl.extras import Extras
@@ -155,7 +155,9 @@ class Drain(wiring.Component):
         """Sequencer, constants, extras, lanes, then both kinds of places."""
         p, sizes, m = self.p, self.sizes, Module()
         m.submodules.sequencer = sequencer = DrainSequencer(p)
-        m.submodules.constants = constants = ConstantsRam(p, sizes.constants, sizes.ramps)
+        m.submodules.constants = constants = ConstantsRam(
+            p, sizes.constants, CONSTANTS if sizes.ramps else COLUMN
+        )
         m.submodules.extras = extras = self.extras
         later = OVERLAP_LATENCY if p.overlaps else 0  # until a row is in the order of columns
         early, swap = sequencer.step, delayed(m, sequencer.step.first, 1, DRAIN_LATENCY - 1)
@@ -260,7 +262,7 @@ class Drain(wiring.Component):
         phases = [constants]
         for number in range(1, PHASES):
             m.submodules[f"constants_{number}"] = more = ConstantsRam(
-                p, self.sizes.constants, ramps=False
+                p, self.sizes.constants, FACTORS
             )
             m.d.comb += [
                 more.write.eq(self.constants),
@@ -273,13 +275,16 @@ class Drain(wiring.Component):
         phase = delayed(m, rows.phase, 2, DRAIN_LATENCY + OVERLAP_LATENCY)
         columns = []
         for column in range(p.columns):
-            made, actives = Signal(COLUMN), []
+            made, factors = Signal(COLUMN), []
             for number, one in enumerate(phases):
-                active = Signal(COLUMN, name=f"active_{number}_{column}")
+                kept = one.active[column]
+                active = Signal(kept.shape(), name=f"active_{number}_{column}")
                 with m.If(swaps):
-                    m.d.sync += active.eq(one.active[column])
-                actives.append(active)
-            m.d.comb += [made.eq(actives[0]), made.factor.eq(_chosen(actives, phase).factor)]
+                    m.d.sync += active.eq(kept)
+                if not number:
+                    m.d.comb += made.eq(active)
+                factors.append(active.factor)
+            m.d.comb += made.factor.eq(_chosen(factors, phase))
             columns.append(made)
         return rows.sums, columns
 
@@ -328,12 +333,9 @@ class _Unit:
     step: data.View
 
 
-def _chosen(actives: Sequence[data.View], phase: Value) -> data.View:
-    """Of as many phases as a power of two."""
-    made = list(actives)
-    for level in range(len(phase)):
-        made = [
-            data.View(COLUMN, Mux(phase[level], b.as_value(), a.as_value()))
-            for a, b in zip(made[::2], made[1::2], strict=True)
-        ]
+def _chosen(values: Sequence[data.View], which: Value) -> Value:
+    """One of as many values as a power of two."""
+    made = [value.as_value() for value in values]
+    for level in range(len(which)):
+        made = [Mux(which[level], b, a) for a, b in zip(made[::2], made[1::2], strict=True)]
     return made[0]
