@@ -5,6 +5,7 @@
   graph, or of an avatar without weights.
 * ``axes``, ``mappings``: which input, tap and output every place of the array meets in every row;
   counts of useful and occupied MAC slots follow from these tables.
+* ``overlap``: banks of accumulators in which the overlapping outputs of ``scatter`` are added.
 * ``plan``: a layer as chunks of rows and units of work; the search over mappings and blocks.
 * ``order``: order of layers, tensors that stay on chip, groups that hand over in strips.
 * ``schedule``, ``weight_ring``: jobs on engines, with every transfer and buffer they wait for.

@@ -3,7 +3,8 @@
 * ``params``: what of a configuration the hardware is built from, and which widths follow.
 * ``top``: the machine. ``control``, ``fetch``, ``dma``: command queues and the memory port.
 * ``path``: banks of activations, front end (``front``), weight ring and ``feed``, ``array`` of
-  ``pe`` and ``accumulators``. ``drain``: ``requantize`` lanes, texel biases, results.
+  ``pe`` and ``accumulators`` or, where outputs overlap, ``overlap_add``. ``drain``: ``requantize``
+  lanes, texel biases, results.
 * ``hardware_program``: a compiled program as records, constants and an image of DRAM; its jobs and
   cycles are those of :mod:`esca.accelerator.hardware`.
 * ``compiled``: a component as a compiled simulation; ``verify``, ``frames``: programs and frames on

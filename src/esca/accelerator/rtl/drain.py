@@ -1,9 +1,8 @@
 """The drain side: from a unit's sums to outputs in the banks and among the results."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,13 +16,14 @@ from esca.accelerator.rtl.activations import accesses_shape, bank_words
 from esca.accelerator.rtl.array import delayed
 from esca.accelerator.rtl.assemble import ASSEMBLE_LATENCY, Assemble, taken_shape
 from esca.accelerator.rtl.bank_writes import FIRST_LATENCY
-from esca.accelerator.rtl.constants_ram import CONSTANTS, FACTORS, ConstantsRam, constants_write
+from esca.accelerator.rtl.constants_ram import CONSTANTS, ConstantsRam, constants_write
 from esca.accelerator.rtl.drain_records import STORE, epilogue_record
 from esca.accelerator.rtl.drain_sequencer import DrainSequencer, step_shape
 from esca.accelerator.rtl.extras import Extras
 from esca.accelerator.rtl.modules import place
 from esca.accelerator.rtl.overlap_rows import OverlapRows
 from esca.accelerator.rtl.params import SUM_BITS, Parameters
+from esca.accelerator.rtl.phase_constants import PhaseConstants
 from esca.accelerator.rtl.place_outputs import PLACE_LATENCY, PlaceOutputs, target_shape
 from esca.accelerator.rtl.place_results import RESULT_LATENCY, PlaceResults, runs_shape
 from esca.accelerator.rtl.ramps import Ramps
@@ -34,9 +34,6 @@ from esca.errors import EscaError
 
 DRAIN_LATENCY = DRAINED_LATENCY
 """Cycles from a place's cycle to its sums at the lanes."""
-
-PHASES = 4
-"""Of the outputs of a column, at most, where overlaps are added: those of a stride of 2."""
 
 MOST_TURNS = 2
 """Cycles in which the lanes take a row of sums, at most: they make a half of its outputs each."""
@@ -155,9 +152,9 @@ class Drain(wiring.Component):
         """Sequencer, constants, extras, lanes, then both kinds of places."""
         p, sizes, m = self.p, self.sizes, Module()
         m.submodules.sequencer = sequencer = DrainSequencer(p)
-        m.submodules.constants = constants = ConstantsRam(
-            p, sizes.constants, CONSTANTS if sizes.ramps else COLUMN
-        )
+        ram = PhaseConstants if p.overlaps else ConstantsRam
+        shape = CONSTANTS if sizes.ramps else COLUMN
+        m.submodules.constants = constants = ram(p, sizes.constants, shape)
         m.submodules.extras = extras = self.extras
         later = OVERLAP_LATENCY if p.overlaps else 0  # until a row is in the order of columns
         early, swap = sequencer.step, delayed(m, sequencer.step.first, 1, DRAIN_LATENCY - 1)
@@ -188,9 +185,19 @@ class Drain(wiring.Component):
             extras.half.eq(held.extras),
             extras.bits.eq(held.texel),
         ]
-        sums, columns = self.drained, constants.active
+        sums = self.drained
         if p.overlaps:
-            sums, columns = self._overlapped(m, sequencer, constants, swap)
+            m.submodules.overlap = rows = OverlapRows(p)
+            m.d.comb += [
+                self.clear.eq(early.valid),
+                rows.start.eq(self.start),
+                rows.record.eq(self.head.overlap),
+                rows.held.eq(sequencer.held.overlap),
+                rows.step.eq(early),
+                rows.drained.eq(self.drained),
+                constants.phase.eq(delayed(m, rows.phase, 2, DRAIN_LATENCY + later)),
+            ]
+            sums = rows.sums
         texels = [Value.cast(extras.values[column]) for column in range(p.columns)]
         if sizes.ramps:
             m.submodules.ramps = ramps = Ramps(p)
@@ -227,7 +234,7 @@ class Drain(wiring.Component):
                     m.d.comb += [
                         lane.sum.eq(sums[column]),
                         lane.texel.eq(texels[column]),
-                        lane.column.eq(columns[column]),
+                        lane.column.eq(constants.active[column]),
                     ]
                     if sizes.residuals:
                         m.d.comb += lane.residual.eq(residuals.values[column])
@@ -243,50 +250,6 @@ class Drain(wiring.Component):
         ]
         self._places(m, unit, Cat(made))
         return m
-
-    def _overlapped(
-        self, m: Module, sequencer: DrainSequencer, constants: ConstantsRam, swap: Value
-    ) -> tuple[data.View, Sequence[data.View]]:
-        """Sums and constants of columns, where outputs of a column are of several phases."""
-        p, step, record = self.p, sequencer.step, self.head.overlap
-        m.submodules.overlap = rows = OverlapRows(p)
-        m.d.comb += [
-            self.clear.eq(step.valid),
-            rows.start.eq(self.start),
-            rows.record.eq(record),
-            rows.held.eq(sequencer.held.overlap),
-            rows.step.eq(step),
-            rows.drained.eq(self.drained),
-        ]
-        swaps = delayed(m, swap, 1, OVERLAP_LATENCY)
-        phases = [constants]
-        for number in range(1, PHASES):
-            m.submodules[f"constants_{number}"] = more = ConstantsRam(
-                p, self.sizes.constants, FACTORS
-            )
-            m.d.comb += [
-                more.write.eq(self.constants),
-                more.there.eq(self.there),
-                more.first.eq(self.next_constants + number * p.columns),
-                more.start.eq(self.start),
-                more.swap.eq(swap),
-            ]
-            phases.append(more)
-        phase = delayed(m, rows.phase, 2, DRAIN_LATENCY + OVERLAP_LATENCY)
-        columns = []
-        for column in range(p.columns):
-            made, factors = Signal(COLUMN), []
-            for number, one in enumerate(phases):
-                kept = one.active[column]
-                active = Signal(kept.shape(), name=f"active_{number}_{column}")
-                with m.If(swaps):
-                    m.d.sync += active.eq(kept)
-                if not number:
-                    m.d.comb += made.eq(active)
-                factors.append(active.factor)
-            m.d.comb += made.factor.eq(_chosen(factors, phase))
-            columns.append(made)
-        return rows.sums, columns
 
     def _places(self, m: Module, drained: "_Unit", values: Cat) -> None:
         """Addresses wait for their values."""
@@ -331,11 +294,3 @@ class _Unit:
     record: data.View
     held: data.View
     step: data.View
-
-
-def _chosen(values: Sequence[data.View], which: Value) -> Value:
-    """One of as many values as a power of two."""
-    made = [value.as_value() for value in values]
-    for level in range(len(which)):
-        made = [Mux(which[level], b, a) for a, b in zip(made[::2], made[1::2], strict=True)]
-    return made[0]
