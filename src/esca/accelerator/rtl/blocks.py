@@ -59,10 +59,11 @@ class Wires:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of a unit's way, ``cycles`` long."""
+    """A stretch of a unit's way, ``cycles`` long; ``drained``: behind the accumulators."""
 
     name: str
     cycles: int
+    drained: bool = False
 
 
 def blocks(config: AcceleratorConfig) -> Mapping[BlockName, Block]:
@@ -85,7 +86,11 @@ def blocks(config: AcceleratorConfig) -> Mapping[BlockName, Block]:
         ),
         "front": Block(
             "Window, route, centre",
-            (f"{p.mux} operands a row", f"addresses of {banks} sub-banks", _padding(p)),
+            (
+                f"{p.mux} operand{'s' * (p.mux > 1)} a row",
+                f"addresses of {banks} sub-banks",
+                _padding(p),
+            ),
         ),
         "array": Block(f"{p.rows} x {p.columns} PEs", (_element(p), f"sums of {p.sum_bits} bit")),
         "ring": Block(
@@ -95,9 +100,8 @@ def blocks(config: AcceleratorConfig) -> Mapping[BlockName, Block]:
         "accumulators": Block(
             "Accumulators",
             (
-                f"{p.columns} banks x 2 halves",
-                f"{p.half_rows:,} x {SUM_BITS} bit",
-                *(["overlaps added, carried"] if p.overlaps else []),
+                f"{p.columns} banks x 2 halves" + (", 1 carried" if p.overlaps else ""),
+                f"{p.half_rows:,} x {SUM_BITS} bit" + (", overlaps" if p.overlaps else ""),
             ),
             config.buffers.accumulator_bytes + carried_bytes(config),
         ),
@@ -158,11 +162,11 @@ def unit_stages(config: AcceleratorConfig) -> tuple[Stage, ...]:
         Stage("element", p.pe_latency),
         Stage("along the columns", p.columns),
         *([Stage("to their banks", TURN_LATENCY)] if p.overlaps else []),
-        Stage("sums read", DRAIN_LATENCY),
-        *([Stage("into order", OVERLAP_LATENCY)] if p.overlaps else []),
-        Stage("lane", sizes.lane_latency),
-        Stage("outputs joined", ASSEMBLE_LATENCY),
-        Stage("bank written", FIRST_LATENCY),
+        Stage("sums read", DRAIN_LATENCY, True),
+        *([Stage("into order", OVERLAP_LATENCY, True)] if p.overlaps else []),
+        Stage("lane", sizes.lane_latency, True),
+        Stage("outputs joined", ASSEMBLE_LATENCY, True),
+        Stage("bank written", FIRST_LATENCY, True),
     )
 
 

@@ -78,7 +78,7 @@ def way_picture(name: str, stages: Sequence[Stage], path: Path) -> None:
     axes.text(-0.32 * total, -1, f"{name}: {total} cycles", color=INK, fontsize=13, weight="bold")
     start = 0
     for number, stage in enumerate(stages):
-        colour = ENGINE if number < len(stages) - 4 else MEMORY
+        colour = MEMORY if stage.drained else ENGINE
         axes.barh(number, stage.cycles, left=start, height=0.72, color=colour, edgecolor=INK)
         axes.text(-0.01 * total, number, stage.name, ha="right", va="center", color=INK)
         label = f"{stage.cycles}"
