@@ -1,8 +1,11 @@
-// Sums of an odd number of bits, and a constant that is carried into them, on carry cells of ECP5,
-// for Yosys' techmap. The half cell that is left over makes that constant, which nextpnr would bring
-// into the chain by a cell of its own; what is carried out comes from the last cell without another.
+// Sums on carry cells of ECP5, for Yosys' techmap. Yosys does the same with two faults. Where bits are
+// odd in number, a constant that is carried in comes from the half cell that is left over here, which
+// nextpnr would bring into the chain by a cell of its own; what is carried out comes from the last cell
+// without another. And a carry in the midst of a cell, which what compares signed numbers takes, is made
+// of that cell's sum: made of the carry before, it would cut the chain there, which takes nextpnr a cell
+// and a wire to mend.
 (* techmap_celltype = "$alu" *)
-module odd_sum (A, B, CI, BI, X, Y, CO);
+module sum (A, B, CI, BI, X, Y, CO);
     parameter A_SIGNED = 0;
     parameter B_SIGNED = 0;
     parameter A_WIDTH = 1;
@@ -16,8 +19,8 @@ module odd_sum (A, B, CI, BI, X, Y, CO);
     input CI, BI;
     output [Y_WIDTH-1:0] X, Y, CO;
 
-    wire _TECHMAP_FAIL_ = Y_WIDTH % 2 == 0 || Y_WIDTH <= 4 || !_TECHMAP_CONSTMSK_CI_
-        || !A_WIDTH || !B_WIDTH;
+    localparam ODD = Y_WIDTH % 2;
+    wire _TECHMAP_FAIL_ = Y_WIDTH <= 4 || (ODD && !_TECHMAP_CONSTMSK_CI_) || !A_WIDTH || !B_WIDTH;
 
     wire [Y_WIDTH-1:0] a, b;
     generate
@@ -31,19 +34,24 @@ module odd_sum (A, B, CI, BI, X, Y, CO);
     // 0, where C and D are 1: then the lowest four bits go on.
     localparam [15:0] CARRY = _TECHMAP_CONSTVAL_CI_ ? 16'h000F : 16'h0000;
 
-    CCU2C #(.INIT0(CARRY), .INIT1(ADD), .INJECT1_0("NO"), .INJECT1_1("NO")) first (
-        .COUT(CO[0]),
-        .A0(1'b1), .B0(1'b1), .C0(1'b1), .D0(1'b1),
-        .A1(a[0]), .B1(b[0]), .C1(BI), .D1(1'b1), .S1(Y[0])
-    );
+    wire [Y_WIDTH:0] carried = {CO, CI};
     genvar i;
-    generate for (i = 1; i < Y_WIDTH; i = i + 2) begin : pair
-        CCU2C #(.INIT0(ADD), .INIT1(ADD), .INJECT1_0("NO"), .INJECT1_1("NO")) cells (
-            .CIN(CO[i-1]), .COUT(CO[i+1]),
-            .A0(a[i]), .B0(b[i]), .C0(BI), .D0(1'b1), .S0(Y[i]),
-            .A1(a[i+1]), .B1(b[i+1]), .C1(BI), .D1(1'b1), .S1(Y[i+1])
-        );
-        // Majority of A, B and what is carried in, which is Y xor X.
-        assign CO[i] = X[i] ? Y[i] ^ X[i] : a[i];
-    end endgenerate
+    generate
+        if (ODD) begin
+            CCU2C #(.INIT0(CARRY), .INIT1(ADD), .INJECT1_0("NO"), .INJECT1_1("NO")) first (
+                .COUT(CO[0]),
+                .A0(1'b1), .B0(1'b1), .C0(1'b1), .D0(1'b1),
+                .A1(a[0]), .B1(b[0]), .C1(BI), .D1(1'b1), .S1(Y[0])
+            );
+        end
+        for (i = ODD; i < Y_WIDTH; i = i + 2) begin : pair
+            CCU2C #(.INIT0(ADD), .INIT1(ADD), .INJECT1_0("NO"), .INJECT1_1("NO")) cells (
+                .CIN(carried[i]), .COUT(CO[i+1]),
+                .A0(a[i]), .B0(b[i]), .C0(BI), .D0(1'b1), .S0(Y[i]),
+                .A1(a[i+1]), .B1(b[i+1]), .C1(BI), .D1(1'b1), .S1(Y[i+1])
+            );
+            // What is carried into the next bit.
+            assign CO[i] = X[i+1] ^ Y[i+1];
+        end
+    endgenerate
 endmodule
