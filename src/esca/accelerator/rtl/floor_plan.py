@@ -129,7 +129,12 @@ def _dsp(block: int, row: int, number: int) -> str:
 
 def natural(names: Iterable[str]) -> list[str]:
     """In the order of the numbers in them."""
-    return sorted(names, key=lambda name: [*_parts(name)])
+    return sorted(names, key=natural_key)
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """What puts names into the order of the numbers in them."""
+    return [*_parts(name)]
 
 
 def _parts(name: str) -> Iterator[tuple[int, str]]:
