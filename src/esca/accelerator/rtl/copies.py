@@ -17,7 +17,7 @@ _WORDS = ("DP16KD", "PDPW16KD")
 
 def with_copies(module: dict[str, Any], most: int = MOST_ENDS) -> int:
     """Copy each flip-flop of a mapped module (Yosys' JSON) whose output more than ``most`` take, in
-    place, so that none has more; returns how many copies there are. What the module does stays the
+    place, for groups of ``most`` at most; returns how many copies there are. What it does stays the
     same, from its first cycle on. The first flip-flop keeps the module's own output.
 
     One that drives a clock is not copied. Nor is one that catches what may change near its clock's
@@ -41,7 +41,7 @@ def with_copies(module: dict[str, Any], most: int = MOST_ENDS) -> int:
             continue
         if _catches(cell, drivers):
             continue
-        for number, group in enumerate(fanout.groups(out, most)[1:]):
+        for number, group in enumerate(fanout.groups(ends, most)[1:]):
             net = fanout.new_net()
             fanout.moved(group, net)
             copy = _copy(cell, net)

@@ -5,7 +5,7 @@ another net costs hundreds of these ends again: it may never come to an end.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -42,14 +42,14 @@ class Fanout:
                 if known is None or (len(name), name) < (len(known), known):
                     self._names[bit] = name, number
 
-    def groups(self, net: Bit, most: int) -> list[list[End]]:
-        """Ends of a net in groups of ``most`` at most, as few and as equal as can be. Neighbours
-        are in one: they come first to bits of one register, or to nets with like names.
+    def groups(self, ends: Iterable[End], most: int) -> list[list[End]]:
+        """Ends in groups of ``most`` at most, as few and as equal as can be. Neighbours are in one:
+        they come first to bits of one register, or to nets with like names.
         """
-        ends = sorted(self.ends[net], key=lambda end: self._place(end.cell))
-        count = -(-len(ends) // most)
-        marks = [len(ends) * number // count for number in range(count + 1)]
-        return [ends[low:high] for low, high in pairwise(marks)]
+        near = sorted(ends, key=lambda end: self._place(end.cell))
+        count = -(-len(near) // most)
+        marks = [len(near) * number // max(count, 1) for number in range(count + 1)]
+        return [near[low:high] for low, high in pairwise(marks)]
 
     def new_net(self) -> int:
         """A number that no net has."""

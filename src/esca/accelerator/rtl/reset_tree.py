@@ -51,7 +51,7 @@ def _copied(fanout: Fanout, net: Bit, most: int) -> int:
     }
     if len(clocks) != 1 or not {end.port for end in ends} <= {*_ENDS}:
         return 0
-    (clock,), groups = clocks, fanout.groups(net, most)
+    (clock,), groups = clocks, fanout.groups(ends, most)
     for number, group in enumerate(groups):
         copy = fanout.new_net()
         fanout.moved(group, copy)
