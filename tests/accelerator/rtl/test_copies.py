@@ -160,6 +160,36 @@ def test_a_clock_is_not_copied():
     assert with_copies(module, 5) == 0
 
 
+def carry(name, below, other):
+    """A cell of a sum: its first takes nothing."""
+    wires = {"CIN": below, "A1": other, "B1": SHARED, "S1": f"{name} sum"}
+    return {
+        "type": "CCU2C",
+        "port_directions": {port: "output" if port == "S1" else "input" for port in wires},
+        "connections": {port: [bit] for port, bit in wires.items()},
+    }
+
+
+@pytest.mark.parametrize(("second", "copies"), [("x", 2), (12, 0)])
+def test_each_sum_that_begins_with_a_bit_has_a_copy(second, copies):
+    """But where it is also a higher bit of one, which others come to, it is one."""
+    module = design(0, 0)
+    del module["cells"]["table"]
+    below = {"first": "x", "second": second, "third": "x"}
+    sums = {name: carry(name, bit, SOURCE) for name, bit in below.items()}
+    module["cells"] |= deepcopy(sums)
+    assert with_copies(module) == copies
+    taken = [module["cells"][name]["connections"]["B1"][0] for name in sums]
+    assert len(set(taken)) == copies + 1 and SHARED in taken
+    drivers = {
+        cell["connections"]["Q"][0]: cell
+        for cell in module["cells"].values()
+        if "Q" in cell["connections"]
+    }
+    for bit in taken:
+        assert drivers[bit]["connections"] | {"Q": [SHARED]} == drivers[SHARED]["connections"]
+
+
 def test_no_end_of_a_bus_is_forgotten():
     module = design(1, 2)
     module["cells"]["memory"] = {

@@ -1,5 +1,5 @@
-"""Copies of flip-flops that many take: each does in every cycle what the first one does, and drives
-one group of neighbours. Placed among them, it has short wires, and the router comes to an end.
+"""Copies of flip-flops that many take, or that several sums add: each does in every cycle what the
+first one does, and drives one group of neighbours. Placed among them, it has short wires.
 """
 
 from collections.abc import Iterator, Mapping
@@ -7,6 +7,8 @@ from typing import Any
 
 from esca.accelerator.rtl.fanout import MOST_ENDS, Fanout
 from esca.accelerator.rtl.hard_registers import FLIP_FLOP, Bit, Cell
+
+_SUM = "CCU2C"
 
 _CLOCKS = ("CLK", "WCK")
 """How ports of clocks begin."""
@@ -16,9 +18,12 @@ _WORDS = ("DP16KD", "PDPW16KD")
 
 
 def with_copies(module: dict[str, Any], most: int = MOST_ENDS) -> int:
-    """Copy each flip-flop of a mapped module (Yosys' JSON) whose output more than ``most`` take, in
-    place, for groups of ``most`` at most; returns how many copies there are. What it does stays the
-    same, from its first cycle on. The first flip-flop keeps the module's own output.
+    """Copy flip-flops of a mapped module (Yosys' JSON), in place; returns how many copies it made.
+
+    One whose output more than ``most`` take has a copy for each group of ``most`` at most; one that
+    is but the lowest bit of sums has one for each sum: chains stand apart, and are slow already.
+    What the module does stays the same, from its first cycle on. The first flip-flop keeps the
+    module's own output.
 
     One that drives a clock is not copied. Nor is one that catches what may change near its clock's
     edge, since a copy could see it in another cycle: what comes from outside or from a register of
@@ -37,11 +42,13 @@ def with_copies(module: dict[str, Any], most: int = MOST_ENDS) -> int:
             continue
         (out,) = cell["connections"]["Q"]
         ends = fanout.ends[out]
-        if len(ends) <= most or any(end.port.startswith(_CLOCKS) for end in ends):
+        lowest = all(_is_lowest(fanout.cells[end.cell], end.port) for end in ends)
+        size = 1 if lowest else most
+        if len(ends) <= size or any(end.port.startswith(_CLOCKS) for end in ends):
             continue
         if _catches(cell, drivers):
             continue
-        for number, group in enumerate(fanout.groups(ends, most)[1:]):
+        for number, group in enumerate(fanout.groups(ends, size)[1:]):
             net = fanout.new_net()
             fanout.moved(group, net)
             copy = _copy(cell, net)
@@ -49,6 +56,12 @@ def with_copies(module: dict[str, Any], most: int = MOST_ENDS) -> int:
             drivers[net] = copy
             made += 1
     return made
+
+
+def _is_lowest(cell: Cell, port: str) -> bool:
+    """Whether it is the lowest bit of a sum, beside the half cell that makes what is carried in."""
+    begins = cell["type"] == _SUM and cell["connections"].get("CIN", ["x"]) == ["x"]
+    return begins and port in ("A1", "B1")
 
 
 def _catches(cell: Cell, drivers: Mapping[Bit, Cell]) -> bool:
