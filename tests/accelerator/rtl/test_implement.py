@@ -1,6 +1,8 @@
 """The box around a design against a model of it, and nextpnr's report read right."""
 
+import json
 import re
+from collections import Counter
 from dataclasses import replace
 from importlib import resources
 
@@ -110,28 +112,45 @@ def test_cells_of_the_device_make_the_same_products_and_choices(tmp_path):
     )
 
 
-SUMS_OF_7 = """
-module NAME (input signed [6:0] a, b, output signed [6:0] y, z, w, output l, g, e);
+COMPARED = """
+module NAME (input signed [LAST:0] a, b, output signed [LAST:0] y, z, w, output l, g, e);
     assign y = a + b;
     assign z = a - b;
     assign w = a + $signed(5'd11);
     assign l = a < b;
     assign g = $unsigned(a) >= $unsigned(b);
-    assign e = $signed(b[4:0]) <= $signed(a[4:0]);
+    assign e = $signed(b[LAST-2:0]) <= $signed(a[LAST-2:0]);
 endmodule
 """
 
 
-def test_odd_sums_need_no_cell_for_what_is_carried_in(tmp_path):
+@pytest.mark.parametrize(("bits", "cells"), [(7, 3 * 4 + 3), (8, 3 * 5 + 4)])
+def test_sums_need_no_cell_for_what_is_carried(tmp_path, bits, cells):
+    """One serves a difference and what compares. No constant goes into a chain, and nothing else
+    takes a carry that a cell takes.
+    """
     _proved(
         tmp_path,
-        SUMS_OF_7,
+        COMPARED.replace("LAST", str(bits - 1)),
         (SUMS,),
         *("alumacc mapped", "select -assert-count 4 mapped/t:$alu", f"techmap -map {SUMS} mapped"),
         *("opt mapped", "select -assert-none mapped/t:$alu", "tee -q -o cells.txt stat mapped"),
+        *("simplemap mapped", "abc -g simple mapped", "opt_clean mapped"),
+        "write_json mapped.json",
     )
-    (cells,) = re.findall(r"(\d+)\s+CCU2C|CCU2C\s+(\d+)", (tmp_path / "cells.txt").read_text())
-    assert int("".join(cells)) == 3 * 4 + 3  # one serves a difference and what compares
+    (found,) = re.findall(r"(\d+)\s+CCU2C|CCU2C\s+(\d+)", (tmp_path / "cells.txt").read_text())
+    assert int("".join(found)) == cells
+    made = json.loads((tmp_path / "mapped.json").read_text())["modules"]["mapped"]["cells"]
+    taken = Counter(
+        (bit, cell["type"] == "CCU2C" and port == "CIN")
+        for cell in made.values()
+        for port, bits in cell["connections"].items()
+        if port not in ("COUT", "S0", "S1", "Y")
+        for bit in bits
+    )
+    carries = {bit for bit, chain in taken if chain}
+    assert carries and carries.isdisjoint("01")
+    assert not any(taken[bit, False] for bit in carries)
 
 
 def _stretch(kind, cell, delay):

@@ -127,9 +127,21 @@ def _dsp(block: int, row: int, number: int) -> str:
     return f"X{block + offset}/Y{row}/MULT18_{offset}"
 
 
+def multiplier_group(site: str) -> str:
+    """Which group of four a multiplier's site is in."""
+    column, row, name = site.split("/")
+    offset = name.removeprefix("MULT18_")
+    return f"X{int(column[1:]) - int(offset)}/{row}"
+
+
 def natural(names: Iterable[str]) -> list[str]:
     """In the order of the numbers in them."""
-    return sorted(names, key=lambda name: [*_parts(name)])
+    return sorted(names, key=natural_key)
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """What puts names into the order of the numbers in them."""
+    return [*_parts(name)]
 
 
 def _parts(name: str) -> Iterator[tuple[int, str]]:

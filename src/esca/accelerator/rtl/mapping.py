@@ -5,13 +5,15 @@ from importlib import resources
 from pathlib import Path
 
 from esca.accelerator.rtl import floor_plan
+from esca.accelerator.rtl.copies import with_copies
 from esca.accelerator.rtl.hard_registers import Absorbed, absorb_registers, trim_carries
+from esca.accelerator.rtl.local_constants import with_local_constants
 from esca.accelerator.rtl.netlist_names import name_cells
 from esca.accelerator.rtl.reset_tree import with_reset_tree
 from esca.accelerator.rtl.tools import run_yosys
 
 PRODUCTS, MUXES, SUMS = "products.v", "mux4.v", "sums.v"
-"""What Yosys maps 4 x 4 products, multiplexers of four inputs and odd sums to."""
+"""What Yosys maps 4 x 4 products, multiplexers of four inputs and sums to."""
 
 LUTS = "abc -dress -lut 4:5"
 """Two tables and what joins them at most: with functions of six and seven inputs, of four and eight
@@ -43,8 +45,11 @@ def mapped(folder: Path, top: str, flat: bool, device: str, resets: bool = True)
     # Here and not by Yosys, see `netlist_names`.
     name_cells(module)
     with_reset_tree(module)
+    with_copies(module)
     if not flat and device == floor_plan.DEVICE:
-        for name, site in floor_plan.planned(module).items():
+        sites = floor_plan.planned(module)
+        with_local_constants(module, sites)
+        for name, site in sites.items():
             module["cells"][name].setdefault("attributes", {})["BEL"] = site
     path.write_text(json.dumps(design))
     return absorbed

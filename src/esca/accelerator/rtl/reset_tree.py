@@ -1,18 +1,14 @@
-"""Copies of a reset that many flip-flops take, each for those of one part of the design.
+"""A reset that many flip-flops take comes to each group of them by a flip-flop of its own.
 
-A net with thousands of ends has wires all over the chip, and each one that the router gives to
-another net costs hundreds of these ends again: with one reset for all, it does not come to an end.
+It need not itself be of a flip-flop, and may come from anywhere, which :mod:`copies` asks for.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from esca.accelerator.rtl.floor_plan import natural
+from esca.accelerator.rtl.fanout import MOST_ENDS, Fanout
 from esca.accelerator.rtl.hard_registers import FLIP_FLOP, Bit
-
-MOST_ENDS = 512
-"""Flip-flops that one copy resets."""
 
 _COPY = {
     "CEMUX": "1 ",
@@ -31,11 +27,12 @@ def with_reset_tree(module: dict[str, Any], most: int = MOST_ENDS) -> int:
     JSON) and all that take it, in place; returns how many. It comes a cycle later, everywhere in
     the same. They begin set: the design is in reset in its first cycle.
     """
-    cells, made = module["cells"], 0
-    taken = Counter(_reset(cell) for cell in cells.values() if cell["type"] == FLIP_FLOP)
+    fanout, made = Fanout(module), 0
+    flip_flops = (cell for cell in fanout.cells.values() if cell["type"] == FLIP_FLOP)
+    taken = Counter(_reset(cell) for cell in flip_flops)
     for net, count in taken.items():
         if count > most and net is not None:
-            made += _copied(module, net, most)
+            made += _copied(fanout, net, most)
     return made
 
 
@@ -45,33 +42,21 @@ def _reset(cell: dict[str, Any]) -> Bit | None:
     return net if isinstance(net, int) and cell["parameters"].get("SRMODE") != "ASYNC" else None
 
 
-def _copied(module: dict[str, Any], net: Bit, most: int) -> int:
-    cells = module["cells"]
-    ends = [
-        (name, port)
-        for name in natural(cells)
-        for port, bits in cells[name]["connections"].items()
-        if bits == [net] and cells[name]["port_directions"][port] == "input"
-    ]
+def _copied(fanout: Fanout, net: Bit, most: int) -> int:
+    ends, cells = fanout.ends[net], fanout.cells
     clocks = {
-        cells[name]["connections"]["CLK"][0] for name, _ in ends if cells[name]["type"] == FLIP_FLOP
+        cells[end.cell]["connections"]["CLK"][0]
+        for end in ends
+        if cells[end.cell]["type"] == FLIP_FLOP
     }
-    if len(clocks) != 1 or not {port for _, port in ends} <= {*_ENDS}:
+    if len(clocks) != 1 or not {end.port for end in ends} <= {*_ENDS}:
         return 0
-    groups = [ends[first : first + most] for first in range(0, len(ends), most)]
-    (clock,), free = clocks, _free_bit(module)
+    (clock,), groups = clocks, fanout.groups(ends, most)
     for number, group in enumerate(groups):
-        copy = free + number
-        cells[f"reset_copy_{net}_{number}"] = _flip_flop(clock, net, copy)
-        for name, port in group:
-            cells[name]["connections"][port] = [copy]
+        copy = fanout.new_net()
+        fanout.moved(group, copy)
+        fanout.added(f"reset_copy_{net}_{number}", _flip_flop(clock, net, copy))
     return len(groups)
-
-
-def _free_bit(module: dict[str, Any]) -> int:
-    buses = [bits for cell in module["cells"].values() for bits in cell["connections"].values()]
-    buses += [port["bits"] for port in module["ports"].values()]
-    return 1 + max(bit for bits in buses for bit in bits if isinstance(bit, int))
 
 
 def _flip_flop(clock: Bit, taken: Bit, given: Bit) -> dict[str, Any]:
